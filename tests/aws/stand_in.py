@@ -1,7 +1,7 @@
 """A stand-in for AWS on loopback: moto's server, and before it a proxy for what moto lacks.
 
 moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint, no shadow variants
-(see endpoint_variants.py) and no Stop...Job,
+(see variant_handlers.py for both) and no Stop...Job,
 answers no invocation (and counts and captures none: see captured_traffic.py), writes no answers of
 transform jobs, and its ECR has no registry. The
 proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
@@ -14,23 +14,14 @@ import json
 import re
 import threading
 import time
-import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
-import boto3
 import httpx
 
-from aws.captured_traffic import (
-    capture_key,
-    chosen_variant,
-    metric_data,
-    record,
-)
-from aws.endpoint_variants import refusal_of_configuration, refusal_of_update, summaries
-from aws.service_models import faults_of
+from aws.variant_handlers import VariantHandlers
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
 _SIGNED = {"authorization", "host", "x-amz-date"}
@@ -121,7 +112,7 @@ class StandIn:
         self.server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(VariantHandlers, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -232,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "/async-invocations" in operation:
             return self._invoke_asynchronously()
         if "/invocations" in operation:
-            return self._invoke_variant(body)
+            return self.invoke_variant(body)
         special = _SPECIAL.get(operation)
         if special:
             return special(self, json.loads(body))
@@ -254,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = request.get(f"{noun}Name", "")
         document |= self.stand_in.members[operation]
         if noun == "Endpoint":
-            document |= self._endpoint_members(name, document["EndpointConfigName"])
+            document |= self.endpoint_members(name, document["EndpointConfigName"])
         if noun == "EndpointConfig" and name in self.stand_in.shadows:
             document["ShadowProductionVariants"] = self.stand_in.shadows[name]
         if name in self.stand_in.stopped:
@@ -264,63 +255,6 @@ class _Handler(BaseHTTPRequestHandler):
             document |= states.pop(0)
         return json.dumps(document).encode()
 
-    def _endpoint_members(self, name, configuration):
-        """What DescribeEndpoint tells after updates, and of shadow variants."""
-        configuration = self.stand_in.configurations.get(name, configuration)
-        shadows = self.stand_in.shadows.get(configuration, [])
-        members = {"ShadowProductionVariants": summaries(shadows)} if shadows else {}
-        if name not in self.stand_in.configurations:
-            return members
-        variants = self._configuration(configuration).get("ProductionVariants", [])
-        known = {"ProductionVariants": summaries(variants)} if variants else {}
-        return {"EndpointConfigName": configuration, **known, **members}
-
-    def _configuration(self, name):
-        request = {"EndpointConfigName": name}
-        status, _, answer = self._as("SageMaker.DescribeEndpointConfig", request)
-        found = json.loads(answer) if status == 200 else {}
-        shadows = self.stand_in.shadows.get(name)
-        return {**found, "ShadowProductionVariants": shadows} if shadows else found
-
-    def _create_endpoint_config(self, request):
-        if refusal := refusal_of_configuration(request):
-            return _validation_error(refusal)
-        shadows = request.pop("ShadowProductionVariants", None)
-        if shadows:
-            self.stand_in.shadows[request["EndpointConfigName"]] = shadows
-        return self._moto(body=json.dumps(request).encode())
-
-    def _update_endpoint(self, request):
-        """moto has no UpdateEndpoint: what DescribeEndpoint says is changed from now on."""
-        call = {"service": "sagemaker", "operation": "UpdateEndpoint", "request": request}
-        assert not faults_of(call), faults_of(call)
-        name = request["EndpointName"]
-        described = {"EndpointName": name}
-        status, headers, answer = self._as("SageMaker.DescribeEndpoint", described)
-        if status == 200:
-            found = json.loads(answer)
-            before = self.stand_in.configurations.get(name, found["EndpointConfigName"])
-            before, after = (
-                self._configuration(one) for one in (before, request["EndpointConfigName"])
-            )
-            scaled = self._scaled(name)
-            if refusal := refusal_of_update(request, before, after, scaled):
-                return _validation_error(refusal)
-            self.stand_in.configurations[name] = request["EndpointConfigName"]
-            answer = json.dumps({"EndpointArn": found["EndpointArn"]}).encode()
-        return status, headers, answer
-
-    def _scaled(self, endpoint):
-        """The variants that are scalable targets."""
-        target = "AnyScaleFrontendService.DescribeScalableTargets"
-        scope = self.headers["Authorization"].replace("/sagemaker/", "/application-autoscaling/")
-        headers = dict(self.headers) | {"X-Amz-Target": target, "Authorization": scope}
-        host = "application-autoscaling.eu-west-1.amazonaws.com"
-        body = b'{"ServiceNamespace": "sagemaker"}'
-        _, _, answer = self._moto("POST", "/", body, headers | {"Host": host})
-        resources = [one["ResourceId"] for one in json.loads(answer)["ScalableTargets"]]
-        return [one.split("/")[-1] for one in resources if one.split("/")[1] == endpoint]
-
     def _delete_endpoint(self, request):
         self.stand_in.configurations.pop(request["EndpointName"], None)
         return self._moto(body=json.dumps(request).encode())
@@ -329,13 +263,6 @@ class _Handler(BaseHTTPRequestHandler):
         """moto has no StopTrainingJob and the like."""
         self.stand_in.stopped |= set(request.values())
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
-
-    def _get_metric_data(self, request):
-        """moto knows no percentiles: the largest value stands for them."""
-        body = json.dumps(request).encode()
-        for percentile in (b"p90", b"p99"):
-            body = body.replace(b'"Stat": "%s"' % percentile, b'"Stat": "Maximum"')
-        return self._moto(body=body)
 
     def _get_resources(self, request):
         """Pages of the index of tags; the former tag is nobody's."""
@@ -353,54 +280,6 @@ class _Handler(BaseHTTPRequestHandler):
         kept = {name: text for name, text in self.headers.items() if name.lower() in _SIGNED}
         headers = kept | {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         return self._moto("POST", "/", json.dumps(request).encode(), headers)
-
-    def _invoke_variant(self, body):
-        """Let serve answer for one of the endpoint's variants; capture it, and count it."""
-        endpoint = unquote(self.path).split("/")[2]
-        found = self._configuration(self._configuration_of(endpoint))
-        if not found:
-            return self._invoke(body)
-        target = self.headers.get("X-Amzn-SageMaker-Target-Variant")
-        variant = target or chosen_variant(found["ProductionVariants"], self.stand_in.invoked)
-        self.stand_in.invoked[variant] += 1
-        event, begin = str(uuid.uuid4()), time.monotonic()
-        status, headers, answer = self._invoke(body)
-        for one in (
-            variant,
-            *(s["VariantName"] for s in found.get("ShadowProductionVariants", [])),
-        ):
-            own = self.stand_in.answers.get(one, bytes)(answer)
-            data = metric_data(endpoint, one, status, time.monotonic() - begin)
-            self._count(data)
-            if status == 200 and found.get("DataCaptureConfig"):
-                self._capture(found, (endpoint, one), (body, own, headers), event)
-            answer = own if one == variant else answer
-        return status, headers | {"x-Amzn-Invoked-Production-Variant": variant}, answer
-
-    def _configuration_of(self, endpoint):
-        if endpoint in self.stand_in.configurations:
-            return self.stand_in.configurations[endpoint]
-        described = {"EndpointName": endpoint}
-        status, _, answer = self._as("SageMaker.DescribeEndpoint", described)
-        return json.loads(answer)["EndpointConfigName"] if status == 200 else ""
-
-    def _capture(self, found, place, exchange, event):
-        body, answer, headers = exchange
-        question = (self.headers.get("Content-Type", ""), body)
-        line = record(
-            question,
-            (headers.get("content-type", ""), answer),
-            event_id=event,
-            inference_id=self.headers.get("X-Amzn-SageMaker-Inference-Id", ""),
-        )
-        uri = found["DataCaptureConfig"]["DestinationS3Uri"].rstrip("/")
-        self._s3("PUT", f"{uri}/{capture_key(*place)}", line.encode())
-
-    def _count(self, data):
-        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-        place = {"region_name": "eu-west-1", "endpoint_url": self.stand_in.moto}
-        with contextlib.closing(boto3.Session(**keys).client("cloudwatch", **place)) as client:
-            client.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
 
     def _invoke(self, body):
         """The real serve answers; its errors become SageMaker's ModelError (424)."""
@@ -489,20 +368,14 @@ class _Handler(BaseHTTPRequestHandler):
         return found.headers.get("docker-content-digest") if found.status_code == 200 else None
 
 
-def _validation_error(message):
-    document = {"__type": "ValidationException", "message": message}
-    headers = {"Content-Type": "application/x-amz-json-1.1"}
-    return 400, headers, json.dumps(document).encode()
-
-
 _SPECIAL = {
-    "CreateEndpointConfig": _Handler._create_endpoint_config,
-    "UpdateEndpoint": _Handler._update_endpoint,
+    "CreateEndpointConfig": _Handler.create_endpoint_config,
+    "UpdateEndpoint": _Handler.update_endpoint,
     "DeleteEndpoint": _Handler._delete_endpoint,
     "StopTrainingJob": _Handler._stop_job,
     "StopTransformJob": _Handler._stop_job,
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
-    "GetMetricData": _Handler._get_metric_data,
+    "GetMetricData": _Handler.get_metric_data,
     "GetResources": _Handler._get_resources,
 }

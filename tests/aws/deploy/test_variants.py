@@ -4,6 +4,7 @@ from aws.account import AS_ROLE, EMPTY, MODEL, POLL, everything
 
 OTHER = "s3://models/other.tar.gz"
 YES = (*POLL, "--yes")
+UNKNOWN = {"VariantName": "<its other variants>", "ModelName": "<their models>"}
 
 
 def variants_of(account, sagemaker, endpoint="churn"):
@@ -183,3 +184,28 @@ def test_a_shadow_variant_gets_copies_and_can_be_promoted(account, sagemaker):
     assert account.forest(*asynchronous).code == 0
     done = account.forest("deploy", OTHER, "--name", "queue", "--shadow", "new", *YES)
     assert "--shadow cannot be used with --async" in done.err
+
+
+def test_a_dry_run_prints_what_is_known_with_and_without_an_account(account):
+    """It makes no changes; without credentials, what only AWS knows is in angle brackets."""
+    assert account.forest("deploy", MODEL, *AS_ROLE, "--name", "churn").code == 0
+    words = ("deploy", OTHER, "--name", "churn", "--variant", "new=10%", *YES)
+    planned = account.forest(*words, "--dry-run").json["calls"]
+    account.stand_in.calls.clear()
+    assert account.forest(*words).code == 0
+    made = dict(account.stand_in.calls)
+    for call in planned:
+        if call["operation"].startswith(("Create", "Update", "AddTags")):
+            assert made[call["operation"]] == call["request"]
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    for words in (
+        ("deploy", "--name", "churn", "--variant", "new=25%"),
+        ("deploy", OTHER, *AS_ROLE, "--name", "churn", "--shadow"),
+        ("promote", "churn", "new"),
+        ("compare", "churn"),
+    ):
+        done = account.forest(*words, "--dry-run", **nobody)
+        assert done.code == 0, (words, done.err)
+        operations = {call["operation"]: call["request"] for call in done.json["calls"]}
+        others = operations.get("CreateEndpointConfig", {}).get("ProductionVariants", [])[1:]
+        assert others == [UNKNOWN] * (words[0] == "deploy")

@@ -1,27 +1,9 @@
 """``forest compare``."""
 
-from collections.abc import Iterator, Mapping
-
 import click
 
-from mlserver_forest.aws.compare.comparison_text import comparison_lines
-from mlserver_forest.aws.compare.plan import (
-    ComparedEndpoint,
-    check_variants,
-    find_compared,
-    plan,
-    since_of,
-)
-from mlserver_forest.aws.compare.variant_comparison import VariantComparison, VariantSide, side_of
+from mlserver_forest.aws.compare.plan import check_variants, find_compared, plan, since_of
 from mlserver_forest.aws.session import Session, command
-from mlserver_forest.aws.step import Answer
-from mlserver_forest.aws.variant_metrics import metrics_of_variants
-from mlserver_forest.errors import count
-from mlserver_forest.evaluation.captured.capture_record import (
-    CaptureRecord,
-    parse_records,
-    variant_in_key,
-)
 
 
 @command
@@ -42,42 +24,9 @@ def compare(session: Session, endpoint: str, since: str, capture_uri: str) -> No
     answers = session.carry_out(plan(found))
     if answers is None:
         return
-    comparison = _comparison(found, answers)
+    # Reading answers takes numpy, which forest --help does not load.
+    from mlserver_forest.aws.compare.comparison_text import comparison_lines
+    from mlserver_forest.aws.compare.run import compare_variants
+
+    comparison = compare_variants(found, answers)
     session.result(comparison.as_json(), comparison_lines(comparison))
-
-
-def _comparison(found: ComparedEndpoint, answers: list[Answer]) -> VariantComparison:
-    metrics, *captured = answers
-    known = metrics_of_variants(metrics, found.variants) if metrics else {}
-    records = _records(found, captured[0] if captured else {})
-    sides = tuple(side_of(name, known.get(name), records.get(name, [])) for name in found.variants)
-    left = captured[0].get("Left", 0) if captured else 0
-    return VariantComparison(found, sides, tuple(_notes(found, sides, left)))
-
-
-def _records(found: ComparedEndpoint, captured: Answer) -> Mapping[str, list[CaptureRecord]]:
-    """The records of the period by variant."""
-    records: dict[str, list[CaptureRecord]] = {}
-    for key, content in captured.get("Files", []):
-        variant = variant_in_key(key)
-        for one in parse_records(content, variant, key):
-            if found.start <= one.time:
-                records.setdefault(variant, []).append(one)
-    return records
-
-
-def _notes(found: ComparedEndpoint, sides: tuple[VariantSide, ...], left: int) -> Iterator[str]:
-    if not found.capture_uri:
-        yield (
-            f"{found.name} captures no answers; forest deploy --name {found.name} --variant "
-            f"{found.baseline} --capture captures those to come"
-        )
-    elif found.percent < 100:
-        yield f"{found.percent}% of the requests are captured"
-    if left:
-        yield f"{left} older files of captured data were not read; a shorter --since reads all"
-    for one in sides:
-        if one.n_unreadable:
-            yield f"{one.name}: {count(one.n_unreadable, 'answer')} left out: {one.unreadable[0]}"
-        if found.capture_uri and not one.records and not one.n_unreadable:
-            yield f"{one.name}: no answers were captured in this time; they arrive after minutes"

@@ -123,6 +123,8 @@ def _wanted(
         artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
     if artifact.is_package and options["image"]:
         raise DeploymentError("a model package has an image of its own; leave --image out")
+    if not model and kept is None:
+        options["role"] = "arn:<its role>"
     fill(options, artifact, kept)
     infrastructure = find_infrastructure(
         session.existing, region, options, needs_image=bool(model) and not artifact.is_package

@@ -121,6 +121,8 @@ class Deploy:
     @property
     def model_name(self) -> str:
         """The name of the model."""
+        if self.keeps_model and not self.there:
+            return "<its model>"
         return self.there.model_name if self.there and self.has_same_model else self.model.name
 
     @cached_property
