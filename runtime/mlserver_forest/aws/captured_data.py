@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlserver_forest.aws.client import Aws
 
 # What a command reads at most; the newest files are read.
-MOST_BYTES = 256 << 20
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale-target",), needs=("--autoscale",)),
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
-        OptionRule(("--variant",), excludes=("--reset", "--async", "--shadow")),
+        OptionRule(("--variant",), excludes=("--reset", "--async", "--multi-model", "--shadow")),
         OptionRule(
             ("--shadow",),
             excludes=("--reset", "--async", "--multi-model", "--autoscale", "--autoscale-target"),

@@ -99,6 +99,10 @@ def test_labels_alone_and_several_rows_of_a_request(account, model_dir, labels):
     for case, said in cases.items():
         done = account.forest("evaluate", *case, "--target", "species")
         assert (done.code, said in done.err) == (1, True), (case, done.err)
+    place = ("--target", "species", "--json", "--region", "us-west-2")
+    done = account.forest("evaluate", "no-endpoint", "--labels", labels, *place)
+    assert done.json["code"] == "DeploymentError"
+    assert done.json["hint"] == "see forest list --region us-west-2"
     s3.put_object(Bucket="captured", Key=key, Body=json.dumps({"no": "record"}).encode())
     done = account.forest("evaluate", *words, "--target", "species")
     assert f"{key}: line 1: " in done.err

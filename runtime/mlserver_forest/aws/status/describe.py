@@ -93,7 +93,7 @@ def cost_of(kind: Kind, found: Answer, configuration: Sequence[Answer]) -> str:
     if kind.is_job:
         costs = [prices().describe(*one) for one in _instances(found)]
     else:
-        running = {one.get("VariantName"): one for one in found.get("ProductionVariants", [])}
+        running = {one.get("VariantName"): one for one in all_variants(found)}
         variants = [one for answer in configuration for one in all_variants(answer)]
         costs = [_variant_cost(one, running.get(one.get("VariantName"), {})) for one in variants]
     return "; ".join(costs) or _NOT_KNOWN

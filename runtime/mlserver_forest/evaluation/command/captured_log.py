@@ -130,8 +130,10 @@ class CapturedLog:
         for _, group in groupby(self._rows, key=lambda row: id(row.record)):
             rows = list(group)
             x = _question(rows[0].record, decoder)
-            known = x is not None and len(x) == len(rows)
-            yield from feature_values(x, schema, name) if known else [None] * len(rows)
+            if x is None or len(x) != len(rows):
+                yield from [None] * len(rows)
+            else:
+                yield from feature_values(x, schema, name)
 
     def _is_number(self, name: str) -> bool:
         return all(

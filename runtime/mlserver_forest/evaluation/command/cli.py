@@ -67,7 +67,7 @@ def evaluate(
             wanted = labels, target, names or _LOG_KEY
             found = _of_log(Path(model), tuple(map(Path, files)), wanted, by)
     except (ForestError, OSError) as error:
-        click.echo(f"forest evaluate: {error}", err=True)
+        _report(error, (region, profile, as_json))
         sys.exit(getattr(error, "exit_code", 1))
     click.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
 
@@ -156,6 +156,18 @@ def _of_captured(
         by_values=log.columns[by] if by else (),
         times=log.times,
     )
+
+
+def _report(error: Exception, account: tuple[str | None, str | None, bool]) -> None:
+    """Print an error as the commands do that are about SageMaker."""
+    from mlserver_forest.aws.follow_up import with_account
+    from mlserver_forest.aws.json_output import error_document, to_json
+
+    region, profile, as_json = account
+    message = with_account(str(error), region, profile)
+    if as_json:
+        click.echo(to_json(error_document(error, message)))
+    _note(f"forest evaluate: {message}")
 
 
 def _note(line: str) -> None:
