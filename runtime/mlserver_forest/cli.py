@@ -65,6 +65,8 @@ _SAGEMAKER: Mapping[str, _Entry] = {
     "logs": _Entry("mlserver_forest.aws.logs.cli:logs", "cars --follow"),
     "list": _Entry("mlserver_forest.aws.list.cli:list_"),
     "rollback": _Entry("mlserver_forest.aws.rollback.cli:rollback", "cars"),
+    "compare": _Entry("mlserver_forest.aws.compare.cli:compare", "cars --since 1d"),
+    "promote": _Entry("mlserver_forest.aws.promote.cli:promote", "cars new"),
     "stop": _Entry("mlserver_forest.aws.stop.cli:stop", "cars-2026-01-31"),
     "delete": _Entry("mlserver_forest.aws.delete.cli:delete", "cars"),
     "cost": _Entry("mlserver_forest.aws.cost.cli:cost", "cars --measured 200"),

@@ -1,8 +1,9 @@
 """A stand-in for AWS on loopback: moto's server, and before it a proxy for what moto lacks.
 
-moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint and no Stop...Job,
-answers no invocation and writes no answers of transform jobs and no models of training jobs, and
-its ECR has no registry; stand_in_registry.py says what its model registry lacks, and
+moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint, no shadow variants
+(see variant_handlers.py for both) and no Stop...Job, answers no invocation (and counts and captures
+none: see captured_traffic.py), writes no answers of transform jobs and no models of training jobs,
+and its ECR has no registry; stand_in_registry.py says what its model registry lacks, and
 pipeline_executions.py what its pipelines lack. The proxy adds exactly that, with the real ``serve``
 behind the invocations, and can fail: AWS's error codes, any number of times, and connections that
 are cut while a body is on its way.
@@ -15,7 +16,7 @@ import re
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,9 +26,11 @@ import httpx
 
 from aws.pipeline_executions import PipelineExecutions, list_steps, start_execution
 from aws.stand_in_registry import REGISTRY
+from aws.variant_handlers import VariantHandlers
 from mlserver_forest.aws.local_files import pack_model
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
+_SIGNED = {"authorization", "host", "x-amz-date"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
@@ -66,6 +69,11 @@ class StandIn:
     # The requests: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
     calls: list = field(default_factory=list)
     configurations: dict = field(default_factory=dict)
+    # Configuration -> its shadow variants.
+    shadows: dict = field(default_factory=dict)
+    # Variant -> what it makes of the answer of serve, to differ from the others.
+    answers: dict = field(default_factory=dict)
+    invoked: Counter = field(default_factory=Counter)
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
@@ -117,7 +125,7 @@ class StandIn:
         self.server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(VariantHandlers, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -228,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "/async-invocations" in operation:
             return self._invoke_asynchronously()
         if "/invocations" in operation:
-            return self._invoke(body)
+            return self.invoke_variant(body)
         special = _SPECIAL.get(operation)
         if special:
             return special(self, json.loads(body))
@@ -251,34 +259,16 @@ class _Handler(BaseHTTPRequestHandler):
         noun = operation.removeprefix("Describe")
         name = request.get(f"{noun}Name", "")
         document |= self.stand_in.members[operation]
-        if noun == "Endpoint" and name in self.stand_in.configurations:
-            document["EndpointConfigName"] = self.stand_in.configurations[name]
+        if noun == "Endpoint":
+            document |= self.endpoint_members(name, document["EndpointConfigName"])
+        if noun == "EndpointConfig" and name in self.stand_in.shadows:
+            document["ShadowProductionVariants"] = self.stand_in.shadows[name]
         if name in self.stand_in.stopped:
             document[f"{noun}Status"] = "Stopped"
         states = self.stand_in.states[operation]
         if states:
             document |= states.pop(0)
         return json.dumps(document).encode()
-
-    def _update_endpoint(self, request):
-        """moto has no UpdateEndpoint: what DescribeEndpoint says is changed from now on."""
-        name = request["EndpointName"]
-        described = {"EndpointName": name}
-        status, headers, answer = self._as("SageMaker.DescribeEndpoint", described)
-        if status == 200:
-            arn = json.loads(answer)["EndpointArn"]
-            if not self._is_rolled_back(request):
-                self.stand_in.configurations[name] = request["EndpointConfigName"]
-            answer = json.dumps({"EndpointArn": arn}).encode()
-        return status, headers, answer
-
-    def _is_rolled_back(self, request):
-        """Whether an alarm of the update goes off, which DescribeEndpoint then says."""
-        rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
-        alarms = {one["AlarmName"] for one in rollback.get("Alarms", ())} & self.stand_in.alarms
-        said = {"FailureReason": f"{', '.join(alarms)} went off."} if alarms else {}
-        self.stand_in.members["DescribeEndpoint"] = said
-        return bool(alarms)
 
     def _delete_endpoint(self, request):
         self.stand_in.configurations.pop(request["EndpointName"], None)
@@ -302,7 +292,8 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
 
     def _as(self, target, request):
-        headers = dict(self.headers) | {"X-Amz-Target": target}
+        kept = {name: text for name, text in self.headers.items() if name.lower() in _SIGNED}
+        headers = kept | {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         return self._moto("POST", "/", json.dumps(request).encode(), headers)
 
     def _invoke(self, body):
@@ -404,12 +395,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 _SPECIAL = {
     **REGISTRY,
-    "UpdateEndpoint": _Handler._update_endpoint,
+    "CreateEndpointConfig": _Handler.create_endpoint_config,
+    "UpdateEndpoint": _Handler.update_endpoint,
     "DeleteEndpoint": _Handler._delete_endpoint,
     "StopTrainingJob": _Handler._stop_job,
     "StopTransformJob": _Handler._stop_job,
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
+    "GetMetricData": _Handler.get_metric_data,
     "GetResources": _Handler._get_resources,
     "ListPipelineExecutionSteps": list_steps,
     "StartPipelineExecution": start_execution,

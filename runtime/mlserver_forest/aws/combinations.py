@@ -34,6 +34,7 @@ _NOT_SERVERLESS = (
     *("--download-timeout", "--autoscale", "--autoscale-target", "--async", "--multi-model"),
     *("--capture", "--capture-uri", "--capture-percent", "--subnet", "--security-group"),
     *("--network-isolation", "--traffic", "--traffic-percent", "--traffic-wait", "--alarm"),
+    *("--variant", "--shadow"),
 )
 RULES: Mapping[str, tuple[OptionRule, ...]] = {
     "deploy": (
@@ -50,6 +51,11 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale-target",), needs=("--autoscale",)),
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
+        OptionRule(("--variant",), excludes=("--reset", "--async", "--multi-model", "--shadow")),
+        OptionRule(
+            ("--shadow",),
+            excludes=("--reset", "--async", "--multi-model", "--autoscale", "--autoscale-target"),
+        ),
     ),
     "cost": (
         OptionRule(("--seconds",), needs=("--rate",)),

@@ -113,6 +113,22 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         "s3:HeadObject",
     ),
+    "compare": (
+        *_describe("Endpoint", "EndpointConfig"),
+        *("cloudwatch:GetMetricData", "s3:ListObjectsV2", "s3:GetObject"),
+    ),
+    "evaluate": (
+        *_describe("Endpoint", "EndpointConfig", "Model"),
+        *("s3:ListObjectsV2", "s3:GetObject"),
+    ),
+    "promote": (
+        *_describe("Endpoint", "EndpointConfig", "Model"),
+        *("sagemaker:CreateEndpointConfig", "sagemaker:UpdateEndpoint", "sagemaker:AddTags"),
+        *("sagemaker:ListTags", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"),
+        *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:RegisterScalableTarget"),
+        *(f"{_SCALING}:DeregisterScalableTarget", f"{_SCALING}:PutScalingPolicy"),
+        *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
+    ),
     "stop": (
         *_describe(*_JOBS),
         *(f"sagemaker:Stop{one}" for one in _JOBS),

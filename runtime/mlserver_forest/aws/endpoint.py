@@ -1,16 +1,17 @@
 """An existing endpoint: its state, and updates of its configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.history import History, read_history
-from mlserver_forest.aws.naming import FOR_ENDPOINT, PREVIOUS
+from mlserver_forest.aws.naming import FOR_ENDPOINT, PREVIOUS, tag_list
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, removal_steps, restoring_steps
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.traffic_shares import SHADOW, all_variants
 from mlserver_forest.errors import DeploymentError
 
 # The name of the only production variant of an endpoint that this tool creates.
@@ -18,6 +19,43 @@ VARIANT = "AllTraffic"
 SERVERLESS = "serverless"
 _NOUNS = {"EndpointConfig": "endpoint configuration", "Model": "model"}
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """The variants of an endpoint before and after an update.
+
+    Attributes:
+        before, after: the descriptions of the configurations, or requests for them; empty if one is
+            not known.
+    """
+
+    before: Answer
+    after: Answer
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """The names of the variants that the update takes away, or makes shadow variants."""
+        return frozenset(_types(self.before)) - frozenset(_types(self.after)) | (
+            _shadows(self.after) - _shadows(self.before)
+        )
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The names of the variants that are there before and after."""
+        return frozenset(_types(self.after)) & frozenset(_types(self.before)) - self.removed
+
+    @property
+    def has_other_names(self) -> bool:
+        """Whether the variants have other names afterwards, or another one is the shadow."""
+        after = _types(self.after).keys(), _shadows(self.after)
+        return bool(self.before) and ((_types(self.before).keys(), _shadows(self.before)) != after)
+
+    @property
+    def on_other_instances(self) -> frozenset[str]:
+        """The names of the variants that stay, on another type of instances."""
+        before, after = _types(self.before), _types(self.after)
+        return frozenset(name for name in self.kept if before[name] != after[name])
 
 
 @dataclass(frozen=True)
@@ -50,15 +88,14 @@ def is_changing(found: Answer) -> bool:
 
 
 def variant_names(found: Answer, configuration: Answer | None = None) -> tuple[str, ...]:
-    """The names of the production variants.
+    """The names of the variants.
 
     Args:
         found: the endpoint's description, which has none if the endpoint failed.
         configuration: the description of its configuration, if it is known.
     """
-    variants = found.get("ProductionVariants") or []
-    variants = variants or (configuration or {}).get("ProductionVariants") or []
-    return tuple(one["VariantName"] for one in variants) or (VARIANT,)
+    variants = all_variants(found) or all_variants(configuration or {})
+    return tuple(str(one["VariantName"]) for one in variants) or (VARIANT,)
 
 
 def check_alive(found: Answer) -> None:
@@ -98,21 +135,21 @@ def update(
     existing: Existing,
     found: Answer,
     request: Mapping[str, Any],
-    change: tuple[str, str],
+    change: Change,
     scaling: Scaling,
     tags: tuple[tuple[str, str], ...] = (),
 ) -> Update:
     """Update an endpoint's configuration, and record the previous one for ``forest rollback``.
 
-    An endpoint with autoscaling keeps its number of instances. AWS refuses to change the instance
-    type during autoscaling (SageMaker's guide on autoscaling of endpoints), which is therefore
-    removed and set up again.
+    A variant with autoscaling keeps its number of instances. AWS refuses to remove such a variant,
+    and to change its instance type (SageMaker's guide on autoscaling of endpoints): its autoscaling
+    is therefore removed, and set up again if the variant stays.
 
     Args:
         existing: the account.
         found: the endpoint's description.
         request: the request of UpdateEndpoint.
-        change: the instance type before and after, or "serverless".
+        change: the configuration before and after.
         scaling: the endpoint's autoscaling.
         tags: the user's new tags.
     """
@@ -124,21 +161,68 @@ def update(
         "ResourceArn": found[ENDPOINT.arn],
         "Tags": [{"Key": key, "Value": value} for key, value in written.items()],
     }
-    request = dict(request)
-    is_restored = bool(scaling.targets) and change[0] != change[1]
-    if scaling.targets and not is_restored:
-        request["RetainAllVariantProperties"] = True
+    ended = scaling.of_variants(change.removed)
+    restored = scaling.of_variants(change.on_other_instances)
     return Update(
         steps=(
             # Refused before anything changes if the permission is missing.
             Step(Call("sagemaker", "AddTags", remember)),
-            *(_without_scaling(name, scaling) if is_restored else ()),
-            Step(Call("sagemaker", "UpdateEndpoint", request)),
+            *removal_steps(ended),
+            *(_without_scaling(name, restored) if restored.targets else ()),
+            Step(Call("sagemaker", "UpdateEndpoint", _allowed(request, change, scaling))),
         ),
         afterwards=(
-            *(_restored(name, scaling, change[1]) if is_restored else ()),
+            *(_restored(name, restored, change) if restored.targets else ()),
             *_removal_of_too_old(existing, name, history, request["EndpointConfigName"]),
         ),
+    )
+
+
+def _allowed(request: Mapping[str, Any], change: Change, scaling: Scaling) -> dict[str, Any]:
+    """The request without what AWS does not accept for this change.
+
+    Names of variants may not differ in a guarded update (SageMaker's guide, "Exclusions" of
+    deployment guardrails); nor are properties of variants retained then. Retained are the numbers
+    of instances alone: the weights and the capture are those of the new configuration.
+    """
+    allowed = dict(request)
+    kept = scaling.of_variants(change.kept - change.on_other_instances)
+    if change.has_other_names:
+        for member in ("DeploymentConfig", "RetainAllVariantProperties"):
+            allowed.pop(member, None)
+    elif kept.targets and not change.on_other_instances:
+        allowed["RetainAllVariantProperties"] = True
+    if allowed.get("RetainAllVariantProperties"):
+        allowed["ExcludeRetainedVariantProperties"] = [
+            {"VariantPropertyType": one} for one in ("DesiredWeight", "DataCaptureConfig")
+        ]
+    return allowed
+
+
+def configuration_step(
+    existing: Existing,
+    name: str,
+    request: Mapping[str, Any],
+    endpoint: str,
+    tags: Sequence[tuple[str, str]],
+) -> Step:
+    """The step that creates a configuration unless it exists.
+
+    Args:
+        existing: the account.
+        name: its name.
+        request: CreateEndpointConfig's request without name and tags.
+        endpoint: the endpoint that it is made for.
+        tags: the user's tags.
+    """
+    named = {"EndpointConfigName": name, **request, "Tags": tag_list(tags, endpoint=endpoint)}
+    return existing.settle(
+        Step(
+            Call("sagemaker", "CreateEndpointConfig", named),
+            found_by=configuration_look_up(name),
+            makes=f"endpoint configuration {name}",
+            removed_by=f"forest delete {name} --kind configuration",
+        )
     )
 
 
@@ -155,8 +239,19 @@ def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:
 
 def instance_type_of(configuration: Answer) -> str:
     """The instance types in a configuration's description, or "serverless"."""
-    types = {one.get("InstanceType", SERVERLESS) for one in configuration["ProductionVariants"]}
-    return ", ".join(sorted(types))
+    return ", ".join(sorted(set(_types(configuration).values())))
+
+
+def _shadows(configuration: Answer) -> frozenset[str]:
+    return frozenset(str(one["VariantName"]) for one in configuration.get(SHADOW) or [])
+
+
+def _types(configuration: Answer) -> dict[str, str]:
+    """The instance type of each variant, or "serverless", by name."""
+    return {
+        str(one["VariantName"]): str(one.get("InstanceType", SERVERLESS))
+        for one in (all_variants(configuration) if configuration else ())
+    }
 
 
 def deletion(subject: str, name: str) -> Step:
@@ -180,8 +275,8 @@ def _without_scaling(name: str, scaling: Scaling) -> Plan:
     return (*steps, replace(last, says=says))
 
 
-def _restored(name: str, scaling: Scaling, after: str) -> Plan:
-    if after == SERVERLESS:
+def _restored(name: str, scaling: Scaling, change: Change) -> Plan:
+    if instance_type_of(change.after) == SERVERLESS:
         return ()
     # AWS may roll the update back, and then the old instances are scaled again.
     return tuple(replace(one, even_if_failed=True) for one in restoring_steps(name, scaling))
@@ -219,7 +314,7 @@ def _models_of(existing: Existing, configuration: str) -> set[str]:
     found = existing.find(configuration_look_up(configuration))
     if found is None or found is UNKNOWN:
         return set()
-    return {one["ModelName"] for one in found["ProductionVariants"] if "ModelName" in one}
+    return {str(one["ModelName"]) for one in all_variants(found) if "ModelName" in one}
 
 
 def _if_allowed(step: Step) -> Step:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from mlserver_forest.aws import docker
 from mlserver_forest.aws.aws_errors import Refused
+from mlserver_forest.aws.captured_data import ReadCaptured, read_captured
 from mlserver_forest.aws.client import Aws
 from mlserver_forest.aws.download import AwaitObject, Download, await_object, download
 from mlserver_forest.aws.existing import UNKNOWN, Existing
@@ -205,6 +206,10 @@ def _follow_execution(aws: Aws, console: Console, action: FollowExecution) -> An
     return follow_execution(aws, action, console.say)
 
 
+def _read_captured(aws: Aws, console: Console, action: ReadCaptured) -> Answer:
+    return read_captured(aws, action)
+
+
 def _command(aws: Aws, console: Console, action: Command) -> Answer:
     if action.is_query:
         return {"stdout": docker.query(action.arguments)}
@@ -218,6 +223,7 @@ _ACTIONS: Mapping[type[Action], Callable[[Aws, Console, Any], Answer]] = {
     Download: _download,
     AwaitObject: _await_object,
     ReadLog: _read_log,
+    ReadCaptured: _read_captured,
     Wait: _wait,
     FollowExecution: _follow_execution,
     Command: _command,

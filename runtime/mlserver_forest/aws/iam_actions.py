@@ -226,6 +226,7 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "cloudwatch:GetMetricStatistics": (Permission("cloudwatch:GetMetricStatistics"),),
     "cloudwatch:DescribeAlarms": (_ALARMS[1],),
     "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
+    "cloudwatch:GetMetricData": (Permission("cloudwatch:GetMetricData"),),
     "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),
     "s3:HeadBucket": (Permission("s3:ListBucket", BUCKET),),
     "s3:ListObjectsV2": (Permission("s3:ListBucket", BUCKET),),

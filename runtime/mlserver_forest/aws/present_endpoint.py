@@ -1,4 +1,4 @@
-"""What an existing endpoint is like: its configuration, its model, its tags and its autoscaling.
+"""What an existing endpoint is like: its configuration, tags and autoscaling, a variant's model.
 
 An update starts from this, so that it changes only what is asked for.
 """
@@ -19,6 +19,12 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling
 from mlserver_forest.aws.step import Answer, Request
+from mlserver_forest.aws.traffic_shares import (
+    all_variants,
+    describe_traffic,
+    shares_of,
+    variant_named,
+)
 from mlserver_forest.errors import DeploymentError
 
 # The members of descriptions that CreateEndpointConfig and CreateModel take, too.
@@ -32,22 +38,27 @@ MODEL_MEMBERS = ("PrimaryContainer", "ExecutionRoleArn", "VpcConfig", "EnableNet
 
 @dataclass(frozen=True)
 class PresentEndpoint:
-    """An endpoint with one variant and one model.
+    """An endpoint, and the variant from which an update starts.
 
     Attributes:
         found: its description.
         name: the name of its configuration, or of the one that an update is bringing.
         configuration: the configuration as CreateEndpointConfig takes it, without name and tags.
-        model_name: the name of its model.
+        variant_name: the variant that the update is about, which may be new.
+        start_name: the variant from which it starts: the same one or, for a new one, the production
+            variant with the most traffic.
+        model_name: the name of that variant's model.
         model: the model as CreateModel takes it, without name and tags.
         data: what the artifact was when the model was created (``SageMakerModel.data``).
         tags: the endpoint's tags.
-        scaling: its autoscaling.
+        scaling: the autoscaling of all variants.
     """
 
     found: Answer
     name: str
     configuration: Request
+    variant_name: str
+    start_name: str
     model_name: str
     model: Request
     data: str
@@ -56,12 +67,33 @@ class PresentEndpoint:
 
     @property
     def variant(self) -> dict[str, Any]:
-        """The only production variant."""
-        return dict(self.configuration["ProductionVariants"][0])
+        """The variant from which an update starts."""
+        return variant_named(self.configuration, self.start_name)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the endpoint does not have the variant yet."""
+        return self.variant_name != self.start_name
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The percentage of the traffic that each production variant takes now, by name."""
+        return shares_of(self.configuration, self.found)
+
+    @property
+    def own_scaling(self) -> Scaling:
+        """The autoscaling of the variant that the update is about."""
+        return self.scaling.of_variants({self.variant_name})
+
+    def instance_count(self, variant: Mapping[str, Any]) -> int:
+        """The number of instances that one of the endpoint's variants has now."""
+        name = variant["VariantName"]
+        now = {one["VariantName"]: one for one in all_variants(self.found)}.get(name, {})
+        return int(now.get("DesiredInstanceCount") or variant.get("InitialInstanceCount", 1))
 
     @property
     def container(self) -> dict[str, Any]:
-        """The only container."""
+        """The only container of the model."""
         return dict(self.model["PrimaryContainer"])
 
     @property
@@ -78,17 +110,20 @@ class PresentEndpoint:
             "--async": "AsyncInferenceConfig" in self.configuration,
             "--multi-model": self.container.get("Mode") == "MultiModel",
             "--capture": bool(capture.get("EnableCapture")),
-            "--autoscale": bool(self.scaling.targets),
+            "--autoscale": bool(self.own_scaling.targets),
         }
         return frozenset(option for option, has_it in effects.items() if has_it)
 
 
-def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown | None:
+def find_present(
+    existing: Existing, endpoint: str, variant: str = ""
+) -> PresentEndpoint | Unknown | None:
     """Find an endpoint that an update can start from.
 
     Args:
         existing: the account.
         endpoint: its name.
+        variant: the variant that the update is about, which may be new; empty for the only one.
 
     Returns:
         What it is like, UNKNOWN, or None if there is no such endpoint.
@@ -106,8 +141,8 @@ def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown
         return UNKNOWN
     if configuration is None:
         raise _gone(endpoint, f"configuration {name}")
-    _check_variants(endpoint, configuration)
-    model_name = str(configuration["ProductionVariants"][0]["ModelName"])
+    start = _start(endpoint, configuration, found, variant)
+    model_name = str(variant_named(configuration, start)["ModelName"])
     model = existing.find(model_look_up(model_name))
     if model is UNKNOWN:
         return UNKNOWN
@@ -118,6 +153,8 @@ def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown
         found=found,
         name=name,
         configuration=only(configuration, CONFIGURATION_MEMBERS),
+        variant_name=variant or start,
+        start_name=start,
         model_name=model_name,
         model=_one_container(endpoint, model),
         data=tags_of(existing, model["ModelArn"]).get(DATA, ""),
@@ -133,19 +170,23 @@ def _gone(endpoint: str, what: str) -> DeploymentError:
     )
 
 
-def _check_variants(endpoint: str, configuration: Answer) -> None:
-    variants = configuration["ProductionVariants"]
-    if len(variants) != 1:
-        names = ", ".join(one["VariantName"] for one in variants)
+def _start(endpoint: str, configuration: Answer, found: Answer, variant: str) -> str:
+    """The name of the variant from which an update starts."""
+    names = [str(one["VariantName"]) for one in all_variants(configuration)]
+    shares = shares_of(configuration, found)
+    if not variant and len(shares) > 1:
         raise DeploymentError(
-            f"endpoint {endpoint} has {len(variants)} variants ({names}); forest deploy updates "
-            "endpoints with one: use UpdateEndpoint, or deploy under another --name"
+            f"endpoint {endpoint} has {len(shares)} variants "
+            f"({describe_traffic(configuration, found)}); --variant NAME says which one is meant, "
+            f"and forest promote {endpoint} NAME makes one the only one"
         )
-    if not variants[0].get("ModelName"):
+    start = variant if variant in names else max(shares, key=shares.__getitem__)
+    if not variant_named(configuration, start).get("ModelName"):
         raise DeploymentError(
             f"endpoint {endpoint} runs inference components, which forest deploy does not update; "
             "use UpdateInferenceComponent, or deploy under another --name"
         )
+    return start
 
 
 def _one_container(endpoint: str, model: Answer) -> dict[str, Any]:

@@ -6,8 +6,8 @@ that: a step on HasBacklogWithoutCapacity, started by an alarm (SageMaker's guid
 asynchronous endpoint").
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
@@ -54,10 +54,39 @@ class Scaling:
     policies: tuple[Answer, ...] = ()
     is_known: bool = True
 
+    def of_variants(self, names: Collection[str]) -> "Scaling":
+        """The part that belongs to variants of these names."""
+        targets, policies = (
+            tuple(one for one in found if variant_of(one) in names)
+            for found in (self.targets, self.policies)
+        )
+        return replace(self, targets=targets, policies=policies)
+
+    def moved_to(self, endpoint: str, variant: str) -> "Scaling":
+        """The same for another variant of the endpoint."""
+
+        def moved(one: Answer) -> Answer:
+            target = scalable_target(endpoint, variant)["ResourceId"]
+            name = str(one.get("PolicyName", ""))
+            own = f"{endpoint}-{variant_of(one)}"
+            new = f"{endpoint}-{variant}{name.removeprefix(own)}" if name.startswith(own) else name
+            return {**one, "ResourceId": target, **({"PolicyName": new} if name else {})}
+
+        return replace(
+            self,
+            targets=tuple(map(moved, self.targets)),
+            policies=tuple(map(moved, self.policies)),
+        )
+
     def describe(self) -> str:
-        """The bounds of all targets, such as "1 to 4 instances"."""
-        parts = [f"{one['MinCapacity']} to {one['MaxCapacity']} instances" for one in self.targets]
-        return ", ".join(parts)
+        """The bounds of the targets, such as "1 to 4 instances", by variant if several are."""
+        parts = {
+            variant_of(one): f"{one['MinCapacity']} to {one['MaxCapacity']} instances"
+            for one in self.targets
+        }
+        return ", ".join(
+            f"{name} {bounds}" if len(parts) > 1 else bounds for name, bounds in parts.items()
+        )
 
     def tracking(self, *, is_async: bool) -> Answer | None:
         """The policy that tracks a target, if it fits the kind of endpoint."""
@@ -79,6 +108,11 @@ class Scaling:
 
 
 _WAKE = "-HasBacklogWithoutCapacity"
+
+
+def variant_of(found: Answer) -> str:
+    """The name of the variant that a scalable target or a policy belongs to."""
+    return str(found["ResourceId"]).rpartition("/")[2]
 
 
 def scalable_target(endpoint: str, variant: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What is found out about a model on some rows, as values, as JSON and as text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,12 +38,14 @@ class Evaluation:
         n_without_target: how many rows were left out because they have none.
         metrics: by name. For a classification: accuracy, balanced_accuracy, log_loss, roc_auc and
             f1; for a regression: rmse, mae and r2. Those that the rows do not allow are left out.
-        calibration: whether predictions come true on average.
+        calibration: whether predictions come true on average; None for labels without
+            probabilities.
         level: the share of targets that intervals or prediction sets should contain; None if the
             model has neither.
         coverage: the share that they contain, and how wide they are; None if there are none.
         by: the column by which rows are divided; empty if they are not.
         segments: the metrics of each part.
+        over_time: the metrics of each day, month or year; empty if the times are not known.
     """
 
     target: str
@@ -51,11 +53,12 @@ class Evaluation:
     n_rows: int
     n_without_target: int
     metrics: Mapping[str, float]
-    calibration: CalibrationResult
+    calibration: CalibrationResult | None
     level: float | None = None
     coverage: Coverage | None = None
     by: str = ""
     segments: tuple[SegmentResult, ...] = ()
+    over_time: tuple[SegmentResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as values of JSON, in the order of the attributes."""
@@ -69,10 +72,11 @@ class Evaluation:
             "rows": self.n_rows,
             "rows_without_target": self.n_without_target,
             "metrics": dict(self.metrics),
-            "calibration": asdict(self.calibration),
+            "calibration": asdict(self.calibration) if self.calibration else None,
             "intervals": own,
             "by": self.by or None,
             "segments": [asdict(segment) for segment in self.segments],
+            "over_time": [asdict(segment) for segment in self.over_time],
         }
 
     def __repr__(self) -> str:
@@ -88,9 +92,14 @@ def _text(found: Evaluation) -> str:
         lines.append(f"{count(found.n_without_target, 'row')} without a target left out")
     lines += ["", *text_table([(name, _number(value)) for name, value in found.metrics.items()])]
     if found.by:
-        lines += ["", *text_table(_segment_rows(found))]
-    lines += ["", *text_table(_calibration_rows(found))]
-    lines.append(f"mean distance {_number(found.calibration.error)}")
+        lines += ["", *text_table(_segment_rows(found.by, found.segments, found.metrics))]
+    if found.over_time:
+        lines += ["", *text_table(_segment_rows("time", found.over_time, found.metrics))]
+    if found.calibration is None:
+        lines += ["", "the answers have no probabilities, so their calibration is not known"]
+    else:
+        lines += ["", *text_table(_calibration_rows(found.kind, found.calibration))]
+        lines.append(f"mean distance {_number(found.calibration.error)}")
     if found.coverage is not None and found.level is not None:
         what = "prediction sets" if found.kind == "classification" else "intervals"
         size = "classes on average" if found.kind == "classification" else "wide on average"
@@ -100,10 +109,11 @@ def _text(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _segment_rows(found: Evaluation) -> list[tuple[str, ...]]:
-    names = list(found.metrics)
+def _segment_rows(
+    by: str, segments: Iterable[SegmentResult], names: Iterable[str]
+) -> list[tuple[str, ...]]:
     return [
-        (printable(found.by, _WIDEST), "rows", *names),
+        (printable(by, _WIDEST), "rows", *names),
         *(
             (
                 printable(segment.name, _WIDEST),
@@ -113,15 +123,15 @@ def _segment_rows(found: Evaluation) -> list[tuple[str, ...]]:
                     for name in names
                 ),
             )
-            for segment in found.segments
+            for segment in segments
         ),
     ]
 
 
-def _calibration_rows(found: Evaluation) -> list[tuple[str, ...]]:
-    is_class = found.kind == "classification"
+def _calibration_rows(kind: str, found: CalibrationResult) -> list[tuple[str, ...]]:
+    is_class = kind == "classification"
     head = ("predicted", "came true", "rows") if is_class else ("predicted", "target", "rows")
-    bins = found.calibration.bins
+    bins = found.bins
     return [
         head,
         *((_number(one.predicted), _number(one.found), f"{one.n_rows:,}") for one in bins),

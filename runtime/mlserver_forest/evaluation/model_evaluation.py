@@ -1,6 +1,6 @@
 """A model on rows whose targets are known: how good its predictions are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlserver_forest.evaluation.evaluation_result import Evaluation, SegmentResu
 from mlserver_forest.evaluation.known_targets import known_targets
 from mlserver_forest.evaluation.quality_metrics import (
     metrics_of_classes,
+    metrics_of_labels,
     metrics_of_numbers,
     sum_to_one,
 )
@@ -73,16 +74,18 @@ def evaluate_predictions(
     target: str = "",
     by: str = "",
     by_values: Iterable[object] = (),
+    times: Sequence[object] = (),
 ) -> Evaluation:
     """Evaluate answers that were given before.
 
     Args:
         schema: of the model that gave them.
-        predicted: the answers, (n_samples, n_columns).
+        predicted: the answers, (n_samples, n_columns); without columns if only labels are known.
         targets: as in ``evaluate_model``.
         target: as there.
         by: as there.
         by_values: as there.
+        times: (n_samples,) when they were given, or empty.
 
     Raises:
         InvalidInput: as ``evaluate_model``.
@@ -90,7 +93,9 @@ def evaluate_predictions(
     y, rows = _known(targets, len(predicted.values), schema)
     chosen = Prediction(predicted.values[rows], predicted.positions[rows])
     answered = _Answers(schema, chosen)
-    return _evaluation(answered, y, rows, len(predicted.values), target, by, by_values)
+    found = _evaluation(answered, y, rows, len(predicted.values), target, by, by_values)
+    over_time = _segments(answered, y, rows, times) if times else ()
+    return replace(found, over_time=over_time)
 
 
 def _known(
@@ -135,7 +140,11 @@ class _Answers:
         self._positions = predicted.positions
         self._is_class = schema.kind == "classification"
         values = predicted.values
-        self._values = sum_to_one(values) if self._is_class else values[:, 0]
+        self._are_only_labels = not values.shape[1]
+        if self._are_only_labels:
+            self._values = values
+        else:
+            self._values = sum_to_one(values) if self._is_class else values[:, 0]
         self._sets = sets
 
     @classmethod
@@ -155,10 +164,14 @@ class _Answers:
         """The metrics of some of the rows; ``y`` are their targets."""
         if not self._is_class:
             return metrics_of_numbers(self._values[rows], y)
+        if self._are_only_labels:
+            return metrics_of_labels(self._positions[rows], y) if len(rows) else {}
         n_classes = len(self.schema.classes)
         return metrics_of_classes(self._values[rows], self._positions[rows], y, n_classes)
 
-    def calibration(self, y: NDArray[Any]) -> CalibrationResult:
+    def calibration(self, y: NDArray[Any]) -> CalibrationResult | None:
+        if self._are_only_labels:
+            return None
         measure = calibration_of_classes if self._is_class else calibration_of_numbers
         return measure(y, self._values)
 

@@ -95,20 +95,38 @@ def metrics_of_classes(
     if len(y) == 0:
         return {}
     labels, present = np.arange(n_classes), np.unique(y)
-    found = {
-        "accuracy": metrics.accuracy_score(y, predicted, sample_weight=weight),
-        "balanced_accuracy": metrics.recall_score(
-            y, predicted, labels=present, average="macro", sample_weight=weight
-        ),
-        "log_loss": metrics.log_loss(y, probabilities, labels=labels, sample_weight=weight),
-    }
+    found = metrics_of_labels(predicted, y, weight)
+    f1 = found.pop("f1")
+    found["log_loss"] = metrics.log_loss(y, probabilities, labels=labels, sample_weight=weight)
     if len(present) == n_classes:
         scores = probabilities[:, 1] if n_classes == 2 else probabilities
         found["roc_auc"] = metrics.roc_auc_score(
             y, scores, multi_class="ovr", labels=labels, sample_weight=weight
         )
-    f1 = metrics.f1_score(y, predicted, average="macro", sample_weight=weight)
     return _finite(found | {"f1": f1})
+
+
+def metrics_of_labels(
+    predicted: NDArray[np.intp],
+    y: NDArray[Any],
+    weight: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
+    """The metrics of a classification whose probabilities are not known.
+
+    Args:
+        predicted: (n_samples,) the positions of the predicted classes, at least one.
+        y: (n_samples,) the positions of the true classes.
+        weight: (n_samples,) row weights above 0, or None.
+    """
+    return {
+        "accuracy": float(metrics.accuracy_score(y, predicted, sample_weight=weight)),
+        "balanced_accuracy": float(
+            metrics.recall_score(
+                y, predicted, labels=np.unique(y), average="macro", sample_weight=weight
+            )
+        ),
+        "f1": float(metrics.f1_score(y, predicted, average="macro", sample_weight=weight)),
+    }
 
 
 def sum_to_one(probabilities: Answers) -> Answers:

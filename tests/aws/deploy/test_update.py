@@ -163,7 +163,7 @@ def test_others_variants_keep_their_name_and_their_scaling(account, sagemaker):
 ODD = {
     "several variants": (
         {"ProductionVariants": [{"VariantName": "a", "ModelName": "m"}, {"VariantName": "b"}]},
-        "has 2 variants (a, b); forest deploy updates endpoints with one",
+        "has 2 variants (a 50%, b 50%); --variant NAME says which one is meant",
     ),
     "inference components": (
         {"ProductionVariants": [{"VariantName": "a", "InstanceType": "ml.m5.large"}]},

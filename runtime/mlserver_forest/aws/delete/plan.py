@@ -18,6 +18,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import data_of_model, model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling, removal_steps, scalable_target
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.traffic_shares import all_variants
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
 
@@ -172,9 +173,8 @@ def _models_of(existing: Existing, configuration: str) -> set[str]:
     if not configuration:
         return set()
     found = _described(existing, configuration_look_up(configuration))
-    variants = [*found.get("ProductionVariants", []), *found.get("ShadowProductionVariants", [])]
     # A variant of inference components has no model of its own.
-    return {one["ModelName"] for one in variants if "ModelName" in one}
+    return {str(one["ModelName"]) for one in all_variants(found) if "ModelName" in one}
 
 
 def _alone(existing: Existing, name: str, kinds: set[str], foreign: bool) -> Belongings:

@@ -4,6 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlserver_forest.aws.deploy.endpoint_config import without_nothing
+from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.traffic_shares import (
+    SHADOW,
+    all_variants,
+    describe_share,
+    sampled_share,
+    shares_of,
+)
 
 # AWS's members, as forest deploy calls them; all others keep AWS's names.
 _LABELS = {
@@ -33,8 +41,8 @@ _LABELS = {
     "VpcConfig.SecurityGroupIds": "security groups",
 }
 _ENVIRONMENT = "Environment."
-# The model's name follows from its content.
-_SILENT = frozenset({"ModelName"})
+# The model's name follows from its content, and shares of the traffic are told for all variants.
+_SILENT = frozenset({"ModelName", "InitialVariantWeight"})
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -58,11 +66,43 @@ def flat_model(model: Mapping[str, Any]) -> dict[str, Any]:
     return {**model["PrimaryContainer"], **rest}
 
 
-def flat_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a configuration, with those of its variant beside them."""
-    (variant,) = configuration["ProductionVariants"]
-    rest = {name: value for name, value in configuration.items() if name != "ProductionVariants"}
-    return {**variant, **rest}
+def variant_changes(before: Answer, after: Answer, found: Answer) -> list[str]:
+    """A line for each variant that comes or goes, and for each share of the traffic that differs.
+
+    Args:
+        before: the present configuration.
+        after: the new one.
+        found: the endpoint's description, which has the present weights.
+    """
+    old, new = ({one["VariantName"]: one for one in all_variants(one)} for one in (before, after))
+    lines = [
+        f"variant {name}: {_instances(old.get(name))} -> {_instances(new.get(name))}"
+        for name in dict.fromkeys((*old, *new))
+        if (name in old) != (name in new)
+    ]
+    shares = _traffic(before, found), _traffic(after)
+    return lines + [
+        f"traffic of {name}: {shares[0].get(name, 'none')} -> {shares[1].get(name, 'none')}"
+        for name in dict.fromkeys((*shares[0], *shares[1]))
+        if shares[0].get(name) != shares[1].get(name)
+    ]
+
+
+def _instances(variant: Mapping[str, Any] | None) -> str:
+    if variant is None:
+        return "none"
+    count = variant.get("InitialInstanceCount", 1)
+    return f"{count} x {variant.get('InstanceType', 'serverless')}, model {variant['ModelName']}"
+
+
+def _traffic(configuration: Answer, found: Answer | None = None) -> dict[str, str]:
+    """What each variant gets, as text."""
+    shares = shares_of(configuration, found)
+    copies = {
+        str(one["VariantName"]): f"a copy of {describe_share(sampled_share(configuration))}"
+        for one in configuration.get(SHADOW) or []
+    }
+    return {name: describe_share(share) for name, share in shares.items()} | copies
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from mlserver_forest.aws.deploy.endpoint_options import (
 )
 from mlserver_forest.aws.deploy.plan import changed_lines, plan, update_question
 from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
+from mlserver_forest.aws.deploy.wanted_variants import check_target
 from mlserver_forest.aws.endpoint import SERVERLESS, instance_type_of
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.infrastructure import (
@@ -35,11 +36,12 @@ from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.session import POLL, Session, command
 from mlserver_forest.aws.storage import Storage, find_storage
+from mlserver_forest.aws.traffic_shares import VariantOption, variant_option
 from mlserver_forest.errors import DeploymentError
 
 
 @command
-@click.argument("model")
+@click.argument("model", default="")
 @click.option("--name", "endpoint", default="forest", show_default=True, help="Its name.")
 @endpoint_options
 @endpoint_infrastructure_options
@@ -60,12 +62,21 @@ def deploy(
     MODEL can also be the ARN of a model package, or GROUP@approved or GROUP@3 (forest register). An
     existing endpoint is updated in place and keeps what no option changes; the changes are shown
     first. forest rollback undoes the update.
+
+    --variant new=10% gives MODEL a tenth of the traffic, beside what is there; without MODEL it
+    changes the share of a variant. forest compare shows how the variants do.
     """
     checked_name(endpoint, 52)
     given = given_options()
     # Most combinations are wrong whatever exists.
     check_combinations("deploy", given, possible=_MODES)
-    present = find_present(session.existing, endpoint)
+    target = _target(options)
+    if not model and (unused := sorted(given & _OF_MODEL)):
+        raise DeploymentError(
+            f"{', '.join(unused)}: a new model takes these options; give MODEL, too"
+        )
+    present = find_present(session.existing, endpoint, target.name if target else "")
+    _check_target(present, endpoint, target, model)
     kept = None if reset or present is UNKNOWN else present
     in_effect = _in_effect(kept, given)
     check_combinations("deploy", given, in_effect)
@@ -73,13 +84,21 @@ def deploy(
         _check_kind(present, given)
     with tempfile.TemporaryDirectory(prefix="forest-deploy-") as folder:
         wanted = _wanted(
-            session, model, endpoint, (present, kept), given | in_effect, options, Path(folder)
-        )
+            session, model, (endpoint, target), (present, kept), given | in_effect, options,
+            Path(folder),
+        )  # fmt: skip
         if "--traffic" in given and (present is None or wanted.is_unchanged):
             session.say("no traffic is moved: --traffic is for updates of an endpoint")
         _deploy(session, wanted, poll if wait else None)
 
 
+# Options that belong to the model in SageMaker's sense.
+_OF_MODEL = frozenset(
+    {
+        *("--image", "--repository", "--role", "--env", "--subnet", "--security-group"),
+        *("--network-isolation", "--multi-model", "--no-model-cache"),
+    }
+)
 # Options whose effect an existing endpoint may have.
 _MODES = frozenset({"--serverless", "--async", "--multi-model", "--capture", "--autoscale"})
 
@@ -87,13 +106,14 @@ _MODES = frozenset({"--serverless", "--async", "--multi-model", "--capture", "--
 def _wanted(
     session: Session,
     model: str,
-    endpoint: str,
+    named: tuple[str, VariantOption | None],
     presence: tuple[PresentEndpoint | Unknown | None, PresentEndpoint | None],
     effective: frozenset[str],
     options: dict[str, Any],
     folder: Path,
 ) -> Deploy:
     present, kept = presence
+    endpoint, target = named
     region = session.aws.region
     scaling, scales = autoscaling_of(
         options.pop("autoscale"), options.pop("autoscale_target"), kept, options
@@ -101,15 +121,23 @@ def _wanted(
     _check_least(scaling, effective)
     storage = find_storage(session.existing, region, options.pop("bucket"))
     several = "--multi-model" in effective
-    artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
+    artifact = ModelData("")
+    if model:
+        artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
     if artifact.is_package and options["image"]:
         raise DeploymentError("a model package has an image of its own; leave --image out")
+    if not model and kept is None:
+        options["role"] = "arn:<its role>"
     fill(options, artifact, kept)
     runs_on = _runs_on(options, effective, kept)
     if options["image"] == artifact.image:
         artifact.check_image(runs_on)
     infrastructure = find_infrastructure(
-        session.existing, region, options, runs_on, needs_image=not artifact.is_package
+        session.existing,
+        region,
+        options,
+        runs_on,
+        needs_image=bool(model) and not artifact.is_package,
     )
     new_tags = infrastructure.tags
     old_tags = kept.user_tags if kept else ()
@@ -123,6 +151,8 @@ def _wanted(
         autoscaling=scaling,
         scales=scales,
         multi_model=several,
+        target=target,
+        keeps_model=not model,
         present=present,
         is_reset=kept is None,
         new_tags=new_tags,
@@ -137,6 +167,11 @@ def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
         session.say(
             f"AWS may refuse {instance_type}: the model package does not list it; forest register "
             f"--instance-type {instance_type} makes a version that does"
+        )
+    if wanted.target and "DataCaptureConfig" not in wanted.request:
+        session.say(
+            f"{wanted.endpoint} captures nothing, so forest compare will know no answers; add "
+            "--capture"
         )
     if wanted.there and not wanted.there.scaling.is_known:
         session.say(f"whether {wanted.endpoint} is scaled is unknown: the permission is missing")
@@ -187,6 +222,36 @@ def _in_effect(present: PresentEndpoint | None, given: frozenset[str]) -> frozen
     return frozenset(one for one in present.in_effect if not ended.get(one))
 
 
+def _target(options: dict[str, Any]) -> VariantOption | None:
+    """The variant that is meant, if one is named."""
+    text, shadow = options.pop("variant"), options.pop("shadow")
+    if shadow:
+        return variant_option(shadow, is_shadow=True)
+    return variant_option(text) if text else None
+
+
+def _check_target(
+    present: PresentEndpoint | Unknown | None,
+    endpoint: str,
+    target: VariantOption | None,
+    model: str,
+) -> None:
+    """Check that there is an endpoint that can have the variant, and a model for it."""
+    if target and present is None:
+        raise DeploymentError(
+            f"there is no endpoint {endpoint} to which variant {target.name} could be added; "
+            "deploy its first model without --variant or --shadow"
+        )
+    is_new = isinstance(present, PresentEndpoint) and present.is_new
+    if not model and (target is None or is_new):
+        raise DeploymentError(
+            "MODEL is missing: expected a training job, s3://.../model.tar.gz, a model directory "
+            "or a .tar.gz, before --shadow; only a variant that is there goes without it"
+        )
+    if target and isinstance(present, PresentEndpoint):
+        check_target(present, target)
+
+
 def _check_kind(present: PresentEndpoint, given: frozenset[str]) -> None:
     """Check that AWS can make the update (SageMaker's guide, "Update a serverless endpoint")."""
     name = present.found["EndpointName"]
@@ -195,12 +260,12 @@ def _check_kind(present: PresentEndpoint, given: frozenset[str]) -> None:
             f"endpoint {name} has instances, and AWS does not make it serverless; deploy under "
             f"another --name, or forest delete {name} first"
         )
-    scaled = present.scaling.targets and not given & {"--autoscale", "--instance-type"}
+    scaled = present.own_scaling.targets and not given & {"--autoscale", "--instance-type"}
     if "--instance-count" in given and scaled:
         raise DeploymentError(
-            f"endpoint {name} is scaled ({present.scaling.describe()}), which sets the number of "
-            "instances: give --autoscale LEAST:MOST or --autoscale off, or leave --instance-count "
-            "out"
+            f"endpoint {name} is scaled ({present.own_scaling.describe()}), which sets the number "
+            "of instances: give --autoscale LEAST:MOST or --autoscale off, or leave "
+            "--instance-count out"
         )
 
 
@@ -213,7 +278,8 @@ def _cost(wanted: Deploy) -> str:
     instance_type, count = wanted.instances
     if not instance_type:
         return "serverless: paid per call; nothing while it is idle, unless --provisioned"
-    return prices().describe(instance_type, count)
+    variant = f"variant {wanted.variant_name}: " if wanted.target else ""
+    return variant + prices().describe(instance_type, count)
 
 
 def _artifact(

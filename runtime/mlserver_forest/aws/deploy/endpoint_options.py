@@ -19,6 +19,21 @@ _VARIANT = (
     click.option("--volume-gb", type=click.IntRange(1, 512)),
     click.option("--startup-timeout", type=click.IntRange(60, 3600), help="Seconds until healthy."),
     click.option("--download-timeout", type=click.IntRange(60, 3600), help="Seconds."),
+    click.option(
+        "--variant",
+        default="",
+        metavar="NAME[=SHARE%]",
+        help="The variant that is meant, and its share of the traffic; a new one needs a share.",
+    ),
+    click.option(
+        "--shadow",
+        is_flag=False,
+        flag_value="shadow",
+        default="",
+        metavar="[NAME[=SHARE%]]",
+        help="A shadow variant with MODEL gets a copy of this share of the requests (by default "
+        "all), and nobody gets its answers; put it after MODEL.",
+    ),
     click.option("--autoscale", default="", metavar="LEAST:MOST|off", help="Instances."),
     click.option(
         "--autoscale-target",
@@ -92,9 +107,9 @@ def autoscaling_of(
     if text == "off":
         return None, False
     if not text:
-        if target is None or present is None or not present.scaling.targets:
+        if target is None or present is None or not present.own_scaling.targets:
             return None, True
-        bounds = present.scaling.targets[0]
+        bounds = present.own_scaling.targets[0]
         return Autoscaling(bounds["MinCapacity"], bounds["MaxCapacity"], target), True
     matched = _RANGE.fullmatch(text)
     least, most = (int(one) for one in matched.groups()) if matched else (1, 0)

@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from mlserver_forest.aws.deploy.changes import changes, flat_configuration, flat_model
+from mlserver_forest.aws.deploy.changes import changes, flat_model, variant_changes
 from mlserver_forest.aws.deploy.endpoint_config import Traffic, Variant
 from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
 from mlserver_forest.aws.endpoint import (
-    SERVERLESS,
     check_updatable,
-    configuration_look_up,
-    instance_type_of,
+    configuration_step,
     unknown_update_steps,
     update,
+    variant_names,
 )
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.naming import is_ours, tag_list
 from mlserver_forest.aws.present_endpoint import PresentEndpoint
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.scaling import Autoscaling, Scaling, removal_steps, scaling_steps
-from mlserver_forest.aws.step import Call, Plan, Step
+from mlserver_forest.aws.step import Call, Plan, Request, Step
 from mlserver_forest.aws.storage import bucket_steps, upload_steps
+from mlserver_forest.aws.traffic_shares import PRODUCTION, SHADOW, all_variants, variant_named
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
 
@@ -57,20 +57,40 @@ def changed_lines(deploy: Deploy) -> list[str]:
     there = deploy.there
     if there is None:
         return []
-    model = changes(flat_model(there.model), flat_model(deploy.model.request()))
-    same_uri = there.container.get("ModelDataUrl") == deploy.artifact.uri
-    if same_uri and there.data != deploy.model.data:
-        model.append(f"model data: {deploy.artifact.uri} was replaced in S3")
-    lines = model + changes(
-        flat_configuration(there.configuration), flat_configuration(deploy.request)
-    )
+    name, several = deploy.variant_name, len(all_variants(there.configuration)) > 1
+    lines = [*_model_lines(deploy, there), *_part_lines(deploy, there)]
+    lines = [f"variant {name}: {line}" if several or there.is_new else line for line in lines]
+    shared = changes(_without_variants(there.configuration), _without_variants(deploy.request))
+    moved = variant_changes(there.configuration, deploy.request, there.found)
     tags = dict(there.tags)
     new = (one for one in deploy.new_tags if tags.get(one[0]) != one[1])
     return [
         *lines,
-        *_changed_scaling(deploy.autoscaling, there.scaling, scales=deploy.scales),
+        *shared,
+        *moved,
+        *_changed_scaling(deploy.autoscaling, there.own_scaling, scales=deploy.scales),
         *(f"tag {key}: {tags.get(key, 'none')} -> {value}" for key, value in new),
     ]
+
+
+def _model_lines(deploy: Deploy, there: PresentEndpoint) -> list[str]:
+    if deploy.keeps_model:
+        return []
+    lines = changes(flat_model(there.model), flat_model(deploy.model.request()))
+    same_uri = there.container.get("ModelDataUrl") == deploy.artifact.uri
+    if same_uri and there.data != deploy.model.data:
+        lines.append(f"model data: {deploy.artifact.uri} was replaced in S3")
+    return lines
+
+
+def _part_lines(deploy: Deploy, there: PresentEndpoint) -> list[str]:
+    """What changes in the variant itself; a new one differs from the one that it starts from."""
+    after = {**variant_named(deploy.request, deploy.variant_name), "VariantName": there.start_name}
+    return changes(there.variant, after)
+
+
+def _without_variants(configuration: Request) -> dict[str, Any]:
+    return {name: one for name, one in configuration.items() if name not in (PRODUCTION, SHADOW)}
 
 
 def _changed_scaling(
@@ -106,17 +126,8 @@ def _uploads(deploy: Deploy, existing: Existing) -> Plan:
 
 
 def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
-    name = deploy.configuration
-    tags = tag_list(deploy.infrastructure.tags, endpoint=deploy.endpoint)
-    request = {"EndpointConfigName": name, **deploy.request, "Tags": tags}
-    return existing.settle(
-        Step(
-            Call("sagemaker", "CreateEndpointConfig", request),
-            found_by=configuration_look_up(name),
-            makes=f"endpoint configuration {name}",
-            removed_by=f"forest delete {name} --kind configuration",
-        )
-    )
+    name, tags = deploy.configuration, deploy.infrastructure.tags
+    return configuration_step(existing, name, deploy.request, deploy.endpoint, tags)
 
 
 def _endpoint_steps(deploy: Deploy, existing: Existing, poll: float | None) -> tuple[Plan, Plan]:
@@ -144,18 +155,19 @@ def _endpoint_steps(deploy: Deploy, existing: Existing, poll: float | None) -> t
         found = replace(create, found=there.found, makes=makes)
         return (found, *_tag_steps(deploy, there), *_ended_scaling(deploy, there)), ()
     check_updatable(there.found)
-    before = instance_type_of(there.configuration)
-    after = deploy.instances[0] or SERVERLESS
-    is_scaled = bool(there.scaling.targets) and deploy.scales
-    if is_scaled and before != after and poll is None:
+    _check_guard(deploy)
+    change = deploy.change
+    restored = there.scaling.of_variants(change.on_other_instances)
+    if restored.targets and deploy.scales and poll is None:
         raise DeploymentError(
             f"the autoscaling of {name} is set up again when the instance type has changed; leave "
             "out --no-wait"
         )
     ended = _ended_scaling(deploy, there)
-    scaling = replace(there.scaling, targets=(), policies=()) if ended else there.scaling
+    others = frozenset(variant_names(there.found, there.configuration)) - {deploy.variant_name}
+    scaling = there.scaling.of_variants(others) if ended else there.scaling
     updated = update(
-        existing, there.found, _update_request(deploy), (before, after), scaling, deploy.new_tags
+        existing, there.found, _update_request(deploy), change, scaling, deploy.new_tags
     )
     return (*ended, *updated.steps), updated.afterwards
 
@@ -168,7 +180,16 @@ def _tag_steps(deploy: Deploy, there: PresentEndpoint) -> Plan:
 
 
 def _ended_scaling(deploy: Deploy, there: PresentEndpoint) -> Plan:
-    return () if deploy.scales else removal_steps(there.scaling)
+    return () if deploy.scales else removal_steps(there.own_scaling)
+
+
+def _check_guard(deploy: Deploy) -> None:
+    """Check that AWS can move the traffic as it is asked for."""
+    if deploy.traffic and deploy.change.has_other_names:
+        raise DeploymentError(
+            "--traffic, --traffic-wait and --alarm are for updates that keep the variants; leave "
+            "them out when a variant comes or goes, because AWS then moves the traffic all at once"
+        )
 
 
 def _update_request(deploy: Deploy) -> dict[str, Any]:
@@ -195,11 +216,10 @@ def _after(deploy: Deploy, poll: float | None, afterwards: Plan) -> Plan:
 def _autoscaling_steps(deploy: Deploy) -> Plan:
     if deploy.autoscaling is None:
         return ()
-    (variant,) = deploy.request["ProductionVariants"]
     return scaling_steps(
         deploy.endpoint,
-        variant["VariantName"],
+        deploy.variant_name,
         deploy.autoscaling,
-        deploy.there.scaling if deploy.there else Scaling(),
+        deploy.there.own_scaling if deploy.there else Scaling(),
         is_async=deploy.is_async,
     )

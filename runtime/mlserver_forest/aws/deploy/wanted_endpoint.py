@@ -16,7 +16,8 @@ from mlserver_forest.aws.deploy.endpoint_config import (
     overlay,
     without_nothing,
 )
-from mlserver_forest.aws.endpoint import VARIANT
+from mlserver_forest.aws.deploy.wanted_variants import wanted_variants
+from mlserver_forest.aws.endpoint import VARIANT, Change
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.infrastructure import Infrastructure
 from mlserver_forest.aws.model_data import ModelData
@@ -26,6 +27,7 @@ from mlserver_forest.aws.sagemaker_model import SageMakerModel
 from mlserver_forest.aws.scaling import Autoscaling
 from mlserver_forest.aws.step import members
 from mlserver_forest.aws.storage import Storage
+from mlserver_forest.aws.traffic_shares import VariantOption, variant_named
 from mlserver_forest.errors import DeploymentError
 
 # Members of a container that this tool sets itself; an update keeps all others.
@@ -44,6 +46,8 @@ class Deploy:
     Attributes:
         endpoint: its name.
         variant: the instances; not used if ``serverless`` is given.
+        target: the variant that is meant, or None for the only one.
+        keeps_model: whether the variant keeps its model, because none was given.
         serverless, asynchronous, capture, traffic: what is asked for, or None.
         multi_model: whether the artifact is a prefix of many models.
         cache_models: whether models stay in memory between calls (multi-model), or None.
@@ -59,6 +63,8 @@ class Deploy:
     endpoint: str
     artifact: ModelData
     variant: Variant = field(default_factory=Variant)
+    target: VariantOption | None = None
+    keeps_model: bool = False
     serverless: Serverless | None = None
     asynchronous: Async | None = None
     capture: Capture | None = None
@@ -82,6 +88,13 @@ class Deploy:
         """The endpoint from which an update starts."""
         return None if self.is_reset else self.there
 
+    @property
+    def variant_name(self) -> str:
+        """The name of the variant that is meant."""
+        if self.target:
+            return self.target.name
+        return self.there.variant_name if self.there else VARIANT
+
     @cached_property
     def model(self) -> SageMakerModel:
         """The model that the endpoint serves."""
@@ -99,7 +112,7 @@ class Deploy:
     def has_same_model(self) -> bool:
         """Whether the endpoint has this model already."""
         there = self.there
-        return (
+        return self.keeps_model or (
             there is not None
             and there.data == self.model.data
             and without_nothing(there.model) == without_nothing(self.model.request())
@@ -108,6 +121,8 @@ class Deploy:
     @property
     def model_name(self) -> str:
         """The name of the model."""
+        if self.keeps_model and not self.there:
+            return "<its model>"
         return self.there.model_name if self.there and self.has_same_model else self.model.name
 
     @cached_property
@@ -133,8 +148,13 @@ class Deploy:
     @property
     def instances(self) -> tuple[str, int]:
         """The type and the number of instances; the type of a serverless endpoint is empty."""
-        (variant,) = self.request["ProductionVariants"]
+        variant = variant_named(self.request, self.variant_name)
         return variant.get("InstanceType", ""), variant.get("InitialInstanceCount", 0)
+
+    @property
+    def change(self) -> Change:
+        """The variants before and after; before is empty if it is not known."""
+        return Change(self.there.configuration if self.there else {}, self.request)
 
     @property
     def is_async(self) -> bool:
@@ -163,7 +183,7 @@ def _configuration(deploy: Deploy) -> dict[str, Any]:
     return members(
         **{
             **base,
-            "ProductionVariants": [variant],
+            **wanted_variants(variant, base, deploy.kept, deploy.target),
             "DataCaptureConfig": _capture(deploy, base.get("DataCaptureConfig"), key, new_key),
             "AsyncInferenceConfig": _async(deploy, base.get("AsyncInferenceConfig"), key, new_key),
             # The key encrypts the disks of instances; serverless endpoints do not accept one.
@@ -173,8 +193,7 @@ def _configuration(deploy: Deploy) -> dict[str, Any]:
 
 
 def _variant(deploy: Deploy) -> dict[str, Any]:
-    """The production variant, whose name an update must not change."""
-    name = deploy.there.variant["VariantName"] if deploy.there else VARIANT
+    """The variant that is meant; that of an existing endpoint keeps its name."""
     base: dict[str, Any] = {"InitialVariantWeight": 1.0}
     if deploy.kept:
         base = deploy.kept.variant
@@ -190,7 +209,7 @@ def _variant(deploy: Deploy) -> dict[str, Any]:
         count = max(least, NEW_VARIANT.instance_count or 1)
         new = replace(NEW_VARIANT, instance_count=count).request()
         kinds = {**new, **base, **asked} if "InstanceType" not in base else asked
-    return {**base, **kinds, "VariantName": name, "ModelName": deploy.model_name}
+    return {**base, **kinds, "VariantName": deploy.variant_name, "ModelName": deploy.model_name}
 
 
 def _serverless(asked: Serverless, base: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mlserver_forest.aws.rollback.plan import (
 )
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
 from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.traffic_shares import all_variants, describe_traffic
 
 
 @command
@@ -46,6 +47,11 @@ def rollback(
     if wanted.found is not None:
         session.say("\n  ".join([f"earlier configurations of {endpoint}:", *lines]))
         check_models(name, session.existing, session.say)
+        for one in wanted.without_scaling:
+            session.say(
+                f"no autoscaling is set up for {one}; forest deploy --name {endpoint} --variant "
+                f"{one} --autoscale LEAST:MOST does that"
+            )
         session.confirm(f"Update {endpoint} from {wanted.found['EndpointConfigName']} to {name}?")
     if session.carry_out(plan(wanted, session.existing, poll if wait else None)) is None:
         return
@@ -58,7 +64,9 @@ def _described(configuration: Answer) -> str:
     made = configuration.get("CreationTime")
     when = f", {made:%Y-%m-%d %H:%M}" if made else ""
     models = ", ".join(
-        one.get("ModelName", "inference components") for one in configuration["ProductionVariants"]
+        one.get("ModelName", "inference components") for one in all_variants(configuration)
     )
     name = configuration["EndpointConfigName"]
-    return f"{name} ({instance_type_of(configuration)}, model {models}{when})"
+    several = len(all_variants(configuration)) > 1
+    traffic = f", {describe_traffic(configuration)}" if several else ""
+    return f"{name} ({instance_type_of(configuration)}, model {models}{traffic}{when})"

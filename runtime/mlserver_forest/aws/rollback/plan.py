@@ -7,6 +7,7 @@ from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.deploy.endpoint_config import Traffic
 from mlserver_forest.aws.endpoint import (
     SERVERLESS,
+    Change,
     check_updatable,
     configuration_look_up,
     instance_type_of,
@@ -21,6 +22,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling
 from mlserver_forest.aws.step import Answer, Plan, Step
+from mlserver_forest.aws.traffic_shares import all_variants, shares_of
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
 
@@ -33,15 +35,21 @@ class Rollback:
         endpoint: its name.
         configuration: the name of the configuration.
         found: the endpoint's description, or None if it is unknown.
-        change: the instance type now and in the configuration, or "serverless".
+        change: the configuration now and then.
         scaling: the endpoint's autoscaling.
     """
 
     endpoint: str
     configuration: str
     found: Answer | None = None
-    change: tuple[str, str] = ("", "")
+    change: Change = field(default_factory=lambda: Change({}, {}))
     scaling: Scaling = field(default_factory=Scaling)
+
+    @property
+    def without_scaling(self) -> list[str]:
+        """The variants that come back without autoscaling, although the endpoint has some."""
+        back = shares_of(self.change.after).keys() - self.change.kept if self.found else ()
+        return sorted(back) if self.scaling.targets else []
 
 
 def earlier_configurations(endpoint: str, existing: Existing) -> list[Answer]:
@@ -84,16 +92,15 @@ def find_rollback(
     check_updatable(found)
     configuration = _chosen(endpoint, steps, to, earlier)
     present = existing.need(configuration_look_up(found["EndpointConfigName"]))
-    now = "" if present is UNKNOWN else instance_type_of(present)
-    then = instance_type_of(configuration)
-    if then == SERVERLESS != now:
+    change = Change({} if present is UNKNOWN else present, configuration)
+    if instance_type_of(change.after) == SERVERLESS != instance_type_of(change.before):
         raise DeploymentError(
             f"endpoint {endpoint} has instances, and AWS does not make it serverless again; deploy "
             "under another --name"
         )
     name = str(configuration["EndpointConfigName"])
     scaling = find_scaling(existing, endpoint, variant_names(found, configuration))
-    return Rollback(endpoint, name, found, (now, then), scaling)
+    return Rollback(endpoint, name, found, change, scaling)
 
 
 def check_models(configuration: str, existing: Existing, say: Say) -> None:
@@ -108,7 +115,7 @@ def check_models(configuration: str, existing: Existing, say: Say) -> None:
         DeploymentError: if a model was deleted.
     """
     found = existing.find(configuration_look_up(configuration))
-    for variant in found["ProductionVariants"] if found and found is not UNKNOWN else ():
+    for variant in all_variants(found) if found and found is not UNKNOWN else ():
         model = existing.find(model_look_up(variant.get("ModelName", "")))
         if model is None:
             raise DeploymentError(
@@ -136,12 +143,12 @@ def plan(rollback: Rollback, existing: Existing, poll: float | None = None) -> P
     """
     endpoint, configuration = rollback.endpoint, rollback.configuration
     request: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": configuration}
-    if rollback.change[1] != SERVERLESS:
+    if instance_type_of(rollback.change.after) != SERVERLESS:
         request["DeploymentConfig"] = Traffic().request()
     wait = () if poll is None else (Step(Wait(ENDPOINT, endpoint, poll, configuration)),)
     if rollback.found is None:
         return (*unknown_update_steps(endpoint, request), *wait)
-    if poll is None and rollback.scaling.targets and rollback.change[0] != rollback.change[1]:
+    if poll is None and rollback.scaling.of_variants(rollback.change.on_other_instances).targets:
         raise DeploymentError(
             f"the autoscaling of {endpoint} is set up again when the instance type has changed; "
             "leave out --no-wait"

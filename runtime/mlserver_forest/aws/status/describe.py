@@ -14,6 +14,7 @@ from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, metric_lines
 from mlserver_forest.aws.scaling import Scaling, policies_look_up, scalable_target, targets_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.traffic_shares import all_variants, describe_traffic
 
 _NOTHING = "nothing any more"
 _NOT_KNOWN = "cost per hour unknown"
@@ -63,10 +64,10 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
 
 def scaling_steps_of(name: str, variants: Sequence[str]) -> Plan:
     """The look-ups of an endpoint's autoscaling, without which it can be described."""
-    resource = scalable_target(name, variants[0])["ResourceId"]
+    resources = [scalable_target(name, one)["ResourceId"] for one in variants]
     return tuple(
         Step(call, may_be_missing=True, if_refused=f"the autoscaling of {name}: not known")
-        for call in (targets_look_up(name, variants), policies_look_up(resource))
+        for call in (targets_look_up(name, variants), *map(policies_look_up, resources))
     )
 
 
@@ -122,14 +123,9 @@ def running_instances(
     if kind.is_job:
         running = () if kind.has_ended(found) else _instances(found)
         return [RunningInstances("", *one) for one in running]
-    now = {one.get("VariantName"): one for one in found.get("ProductionVariants", [])}
-    variants = [one for answer in configuration for one in _variants(answer)]
+    now = {one.get("VariantName"): one for one in all_variants(found)}
+    variants = [one for answer in configuration for one in all_variants(answer)]
     return [_of_variant(one, now.get(one.get("VariantName"), {})) for one in variants]
-
-
-def _variants(configuration: Answer) -> list[Mapping[str, Any]]:
-    members = ("ProductionVariants", "ShadowProductionVariants")
-    return [one for member in members for one in configuration.get(member, [])]
 
 
 def _of_variant(variant: Mapping[str, Any], now: Mapping[str, Any]) -> RunningInstances:
@@ -163,12 +159,14 @@ def _instances(found: Answer) -> Iterator[tuple[str, int]]:
 
 
 def _endpoint(
-    found: Answer, config: Answer, tags: Answer, targets: Answer, policies: Answer
+    found: Answer, config: Answer, tags: Answer, targets: Answer, *policies: Answer
 ) -> dict[str, Any]:
     values = {tag["Key"]: tag["Value"] for tag in tags.get("Tags", [])}
-    models = [one.get("ModelName") or "inference components" for one in _variants(config)]
+    variants = all_variants(config)
+    models = [one.get("ModelName") or "inference components" for one in variants]
     scaling = Scaling(
-        tuple(targets.get("ScalableTargets", ())), tuple(policies.get("ScalingPolicies", ()))
+        tuple(targets.get("ScalableTargets", ())),
+        tuple(one for answer in policies for one in answer.get("ScalingPolicies", ())),
     )
     present = str(found.get("EndpointConfigName", ""))
     earlier = read_history(values, present).kept
@@ -178,6 +176,7 @@ def _endpoint(
         "previous configuration": earlier[0] if earlier else "",
         "earlier configurations": ", ".join(earlier[1:]),
         "models": ", ".join(models),
+        "traffic": describe_traffic(config, found) if len(variants) > 1 else "",
         "autoscaling": ", ".join([scaling.describe(), *wakes] if scaling.targets else []),
     }
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidData, count, format_error, format_value
-from mlserver_forest.evaluation.command.labeled_file import named_columns
-from mlserver_forest.evaluation.known_targets import text_of_value
-from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.evaluation.command.label_join import join_labels
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 
@@ -77,27 +75,7 @@ class AnsweredLog:
         Raises:
             InvalidData: if the file has two targets for one key.
         """
-        labels = named_columns(path, [*key, target])
-        known: dict[tuple[str, ...], str | None] = {}
-        for row, values in enumerate(zip(*(labels[name] for name in key), strict=True)):
-            place, value = self._key(values, key), labels[target][row]
-            if known.setdefault(place, value) != value:
-                shown = ", ".join(f"{n} {format_value(v)}" for n, v in zip(key, place, strict=True))
-                raise InvalidData(
-                    f"{path}: row {row + 1}: {target} is {format_value(value)} for {shown}, and "
-                    f"{format_value(known[place])} in an earlier row; expected one for each key"
-                )
-        places = [
-            self._key(values, key)
-            for values in zip(*(self.columns[name] for name in key), strict=True)
-        ]
-        return [known.get(place) for place in places], len(known.keys() - set(places))
-
-    def _key(self, values: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(
-            _as_number(value) if self._are_numbers[name] else str(value).strip()
-            for name, value in zip(names, values, strict=True)
-        )
+        return join_labels(path, target, key, self.columns, self._are_numbers)
 
 
 def _files(places: Iterable[Path]) -> list[Path]:
@@ -163,8 +141,3 @@ def _values(column: Any) -> list[Any]:
     if pa.types.is_float32(column.type):
         return [None if v != v else float(str(v)) for v in column.to_numpy()]  # noqa: PLR0124
     return list(column.to_pylist())
-
-
-def _as_number(value: Any) -> str:
-    number = parse_number(value) if isinstance(value, str) else value
-    return text_of_value(value if number is None else float(number))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,40 +10,44 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlserver_forest.errors import ForestError, InvalidData
+from mlserver_forest.errors import ForestError, InvalidData, count
 
 if TYPE_CHECKING:
     from mlserver_forest.evaluation.evaluation_result import Evaluation
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...",
-    type=click.Path(exists=True, path_type=Path),
-)  # fmt: skip
+@click.argument("model", metavar="MODEL|ENDPOINT")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option("--target", required=True, metavar="NAME", help="The column of the known targets.")
 @click.option("--by", metavar="COLUMN", help="Divide the rows by the values of this column, too.")
 @click.option(
     "--labels", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="FILE... is a request log; the targets of its rows are in this file.",
+    help="FILE... is a log; the targets of its rows are in this file.",
 )  # fmt: skip
 @click.option(
-    "--key", metavar="COLUMNS", default="request_id,row", show_default=True,
-    help="The columns of the log by which --labels names a row.",
+    "--key", metavar="COLUMNS", default="",
+    help="The columns of the log by which --labels names a row; by default request_id,row, and "
+    "inference_id for captured data.",
 )  # fmt: skip
+@click.option("--since", default="", metavar="TIME", help="Of captured data, such as 12h or 30d.")
+@click.option("--region", help="The AWS region of captured data; by default the configured one.")
+@click.option("--profile", help="The profile in ~/.aws/config; by default the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
     "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
     help="A file to write as JSON, too.",
 )  # fmt: skip
 def evaluate(
-    model: Path,
-    files: tuple[Path, ...],
+    model: str,
+    files: tuple[str, ...],
     target: str,
     by: str | None,
     labels: Path | None,
     key: str,
+    since: str,
+    region: str | None,
+    profile: str | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -53,23 +58,136 @@ def evaluate(
     are read. It has the model's features and the target; other columns are skipped. Metrics,
     calibration and the coverage of intervals are printed.
 
-    With --labels, FILE... are the folders or files of a request log, and the answers that the
-    server gave are measured, by version if there are several.
+    With --labels, FILE... are the folders or files of a request log, or an s3:// prefix of data
+    that an endpoint captured, and the answers that were given are measured, by version or variant
+    if there are several, and over time. Without FILE, and if there is no folder of that name, MODEL
+    is the name of an endpoint on SageMaker, whose captured data of 30 days are read.
     """
+    names = tuple(name.strip() for name in key.split(",") if name.strip())
     try:
-        with _opened(model) as directory:
-            if labels is None:
-                found = _of_files(directory, files, target, by or "")
-            else:
-                names = tuple(name.strip() for name in key.split(",") if name.strip())
-                found = _of_log(directory, files, (labels, target, names), by)
+        _check_sources(model, files, labels, (since, region, profile))
+        paths = tuple(map(Path, files))
+        if labels is None:
+            with _opened(Path(model)) as directory:
+                found = _of_files(directory, paths, target, by or "")
+        elif not files or files[0].startswith(_S3):
+            wanted = labels, target, names or (INFERENCE_ID,)
+            found = _of_captured((model, files, since), wanted, by, (region, profile, as_json))
+        else:
+            wanted = labels, target, names or _LOG_KEY
+            with _opened(Path(model)) as directory:
+                found = _of_log(directory, paths, wanted, by)
         text = json.dumps(found.to_json(), indent=1, allow_nan=False)
         if out is not None:
             out.write_text(text + "\n", "utf-8")
     except (ForestError, OSError) as error:
-        click.echo(f"forest evaluate: {error}", err=True)
+        _report(error, (region, profile, as_json))
         sys.exit(getattr(error, "exit_code", 1))
     click.echo(text if as_json else str(found))
+
+
+# What names a row of a request log, and of captured data.
+_LOG_KEY, INFERENCE_ID = ("request_id", "row"), "inference_id"
+_S3, _LONGEST = "s3://", "30d"
+
+
+def _check_sources(
+    model: str, files: tuple[str, ...], labels: Path | None, of_aws: tuple[str | None, ...]
+) -> None:
+    """Check that what is named exists, or can be looked for on AWS."""
+    in_s3 = [file for file in files if file.startswith(_S3)]
+    if in_s3 and len(in_s3) < len(files):
+        raise InvalidData("some of FILE... are in S3, and others are not; name one kind of log")
+    is_here = Path(model).exists()
+    if (in_s3 or not files) and labels is None:
+        raise InvalidData(
+            "--labels is missing: the file with the targets of what was captured"
+            if in_s3 or not is_here
+            else "FILE is missing: expected rows with their targets, or a log with --labels"
+        )
+    if is_here and not files:
+        raise InvalidData(
+            f"{model} is a file or folder here, and FILE is missing: expected a request log or an s3:// prefix; "
+            "for an endpoint of this name, run the command in another folder"
+        )
+    if not is_here and files:
+        raise InvalidData(
+            f"{model} does not exist; expected a model directory, or its archive, model.tar.gz"
+        )
+    if not in_s3 and files and any(of_aws):
+        raise InvalidData("--since, --region and --profile are for captured data; leave them out")
+    missing = [file for file in files if not in_s3 and not Path(file).exists()]
+    if missing:
+        raise InvalidData(f"{missing[0]} does not exist; expected a file or a folder")
+
+
+def _of_captured(
+    sources: tuple[str, tuple[str, ...], str],
+    labels: tuple[Path, str, tuple[str, ...]],
+    by: str | None,
+    account: tuple[str | None, str | None, bool],
+) -> "Evaluation":
+    from mlserver_forest.artifact.model_directory import load
+    from mlserver_forest.aws.compare.plan import since_of
+    from mlserver_forest.aws.session import Session
+    from mlserver_forest.evaluation.command.captured_log import VARIANT, CapturedLog
+    from mlserver_forest.evaluation.command.captured_source import (
+        download_model,
+        read_records,
+        source_of_endpoint,
+        source_of_prefixes,
+    )
+    from mlserver_forest.evaluation.model_evaluation import evaluate_predictions
+
+    model, prefixes, since = sources
+    path, target, key = labels
+    region, profile, as_json = account
+    session = Session(region, profile, dry_run=False, yes=False, is_json=as_json)
+    try:
+        if prefixes:
+            source = source_of_prefixes(prefixes, since_of(since) if since else None)
+        else:
+            source = source_of_endpoint(session, model, since_of(since or _LONGEST))
+        records = read_records(session, source)
+        with tempfile.TemporaryDirectory(prefix="forest-evaluate-") as folder:
+            archive = source.archive
+            place = download_model(session, archive, Path(folder)) if archive else Path(model)
+            schema = load(place).schema
+    finally:
+        session.close()
+    log = CapturedLog(records, schema, [*key, by or VARIANT])
+    if log.left_out:
+        _note(f"{count(len(log.left_out), 'answer')} left out: {log.left_out[0]}")
+    targets, n_others = log.targets_from(path, target, key)
+    if n_others:
+        _note(f"{n_others} rows of {path} belong to no row that was captured")
+    if by is None and len(set(log.columns[VARIANT])) > 1:
+        by = VARIANT
+    return evaluate_predictions(
+        schema,
+        log.prediction,
+        targets,
+        target=target,
+        by=by or "",
+        by_values=log.columns[by] if by else (),
+        times=log.times,
+    )
+
+
+def _report(error: Exception, account: tuple[str | None, str | None, bool]) -> None:
+    """Print an error as the commands do that are about SageMaker."""
+    from mlserver_forest.aws.follow_up import with_account
+    from mlserver_forest.aws.json_output import error_document, to_json
+
+    region, profile, as_json = account
+    message = with_account(str(error), region, profile)
+    if as_json:
+        click.echo(to_json(error_document(error, message)))
+    _note(f"forest evaluate: {message}")
+
+
+def _note(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _opened(model: Path) -> AbstractContextManager[Path]:
@@ -78,7 +196,7 @@ def _opened(model: Path) -> AbstractContextManager[Path]:
     return opened_model(model)
 
 
-def _of_files(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
+def _of_files(model: Path, files: Sequence[Path], target: str, by: str) -> "Evaluation":
     import numpy as np
 
     from mlserver_forest.artifact.model_directory import load
@@ -132,7 +250,7 @@ def _of_log(
     log = AnsweredLog(files, schema, [*key, by or VERSION])
     targets, n_others = log.targets_from(path, target, key)
     if n_others:
-        click.echo(f"{n_others} rows of {path} belong to no row of the log", err=True)
+        _note(f"{n_others} rows of {path} belong to no row of the log")
     if by is None and len(set(log.columns[VERSION])) > 1:
         by = VERSION
     return evaluate_predictions(

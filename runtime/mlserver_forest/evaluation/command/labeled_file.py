@@ -61,7 +61,7 @@ class LabeledFile:
         except (InvalidInput, OSError) as error:
             raise InvalidData(f"{path}: {error}") from error
         self.columns = {
-            name: self._kept.get(name) or _feature(self.x, schema, name) for name in wanted
+            name: self._kept.get(name) or feature_values(self.x, schema, name) for name in wanted
         }
 
     def _rows(self, path: Path, schema: Schema, plan: PlanColumns) -> Iterator[ParsedRows]:
@@ -159,8 +159,14 @@ def _place(found: FoundColumns, name: str) -> int:
     return found.names.index(name)
 
 
-def _feature(x: NDArray[Any], schema: Schema, name: str) -> list[Any]:
-    """The values of a feature: categories by name, dates, numbers, None where one is missing."""
+def feature_values(x: NDArray[Any], schema: Schema, name: str) -> list[Any]:
+    """The values of a feature: categories by name, dates, numbers, None where one is missing.
+
+    Args:
+        x: (n_samples, n_features), as ``Schema.conform`` returns it.
+        schema: the features.
+        name: of the feature.
+    """
     column = schema.feature_names.index(name)
     values = x[:, column]
     categories = schema.categories_by_column.get(column)

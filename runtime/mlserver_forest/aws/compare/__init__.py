@@ -1,0 +1,1 @@
+"""``forest compare``: latency, errors and answers of an endpoint's variants."""

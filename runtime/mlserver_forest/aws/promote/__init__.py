@@ -1,0 +1,1 @@
+"""``forest promote``: one of an endpoint's variants becomes the only one."""
