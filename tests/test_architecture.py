@@ -27,6 +27,8 @@ LAYERS = {
     "model": 5,
     "artifact": 6,
     "evaluation": 6,
+    "mlflow/download": 6,
+    "mlflow/tracking": 7,
     "importers": 7,
     "reports": 7,
     "training": 8,
@@ -39,6 +41,7 @@ LAYERS = {
     "quickstart": 9,
     "local": 10,
     "api": 11,
+    "mlflow": 12,
     "estimators": 12,
     "cli": 12,
 }
