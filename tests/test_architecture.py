@@ -27,7 +27,7 @@ LAYERS = {
     "model": 5,
     "artifact": 6,
     "evaluation": 6,
-    "mlflow/download": 6,
+    "mlflow/model_uri": 6,
     "mlflow/tracking": 7,
     "importers": 7,
     "reports": 7,

@@ -2,7 +2,7 @@
 
 ``import mlserver_forest.mlflow`` gives ``log_model``, ``save_model`` and ``load_model``, as the
 modules of MLflow's own flavors do. ``tracking/`` turns a model directory into an MLflow model and a
-training into a run; ``download`` fetches a model by its URI; ``deployments`` is the plugin. The
+training into a run; ``model_uri`` fetches a model by its URI; ``deployments`` is the plugin. The
 extra ``mlserver-forest[mlflow]`` installs MLflow, which nothing else in this package imports.
 """
 

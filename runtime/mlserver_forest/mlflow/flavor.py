@@ -12,7 +12,7 @@ from mlflow.models import Model as MlflowModel
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.mlflow.answers import ForestAnswers
-from mlserver_forest.mlflow.download import FLAVOR, MODEL_FOLDER
+from mlserver_forest.mlflow.model_uri import FLAVOR, MODEL_FOLDER
 from mlserver_forest.mlflow.tracking.logged_model import log_directory
 from mlserver_forest.mlflow.tracking.mlflow_folder import write_mlflow_folder
 from mlserver_forest.mlflow.tracking.run_metrics import metrics_of

@@ -34,7 +34,7 @@ from mlflow.utils.model_utils import _validate_and_prepare_target_save_path
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.report_files import METRICS_FILE, REPORT_FILE, find_report
-from mlserver_forest.mlflow.download import FLAVOR, MODEL_FOLDER
+from mlserver_forest.mlflow.model_uri import FLAVOR, MODEL_FOLDER
 from mlserver_forest.mlflow.tracking.model_signature import example_of, signature_of
 
 LOADER = "mlserver_forest.mlflow"

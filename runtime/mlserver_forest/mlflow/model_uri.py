@@ -6,6 +6,7 @@ Nothing of a model is loaded: MLflow copies its files.
 import re
 from pathlib import Path
 
+from mlserver_forest.environment import limit_mlflow
 from mlserver_forest.errors import ForestError
 from mlserver_forest.optional_library import require
 
@@ -43,12 +44,13 @@ def download_model(uri: str, folder: Path) -> Path:
         ForestError: with MLflow's reason, if there is no such model or no answer.
     """
     require("mlflow", "mlflow")
+    limit_mlflow()
     import mlflow
 
     try:
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except Exception as error:  # the stores of artifacts raise what they like
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".")
         raise ForestError(
             f"{uri} cannot be downloaded from {mlflow.get_tracking_uri()}: {reason}; expected "
             "models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/PATH of a model that is there, "
