@@ -31,6 +31,7 @@ DEFAULT = Environment(
     is_batch=False,
     payload_mb=6,
     outputs=(),
+    answers_as_mlflow=False,
     compresses=True,
     cors_origins=(),
     json_logs=False,

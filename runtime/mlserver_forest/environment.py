@@ -108,6 +108,8 @@ class Environment:
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
         outputs: the outputs for requests that do not choose any
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's default.
+        answers_as_mlflow: whether invocations have the shapes of MLflow's scoring server
+            (``SAGEMAKER_INFERENCE_ANSWER``).
         compresses: whether answers are compressed for clients that accept it
             (``FOREST_COMPRESS``). By default, not if SageMaker seems to host the container, whose
             data capture keeps what the container sends.
@@ -155,6 +157,7 @@ class Environment:
     is_batch: bool
     payload_mb: int
     outputs: tuple[str, ...]
+    answers_as_mlflow: bool
     compresses: bool
     cors_origins: tuple[str, ...]
     json_logs: bool
@@ -227,6 +230,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         is_batch=values.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=values.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        answers_as_mlflow=values.answer_shape(environ.get("SAGEMAKER_INFERENCE_ANSWER", ""))
+        == "mlflow",
         compresses=_unless_hosted("FOREST_COMPRESS", environ),
         cors_origins=values.origins(environ.get("FOREST_CORS_ORIGINS", "")),
         json_logs=values.log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",

@@ -147,3 +147,12 @@ def log_format(text: str) -> str:
     if text.lower() not in {"", "line", "json"}:
         raise InvalidEnvironment(f"FOREST_LOG_FORMAT is {text!r}; expected line or json")
     return text.lower()
+
+
+def answer_shape(text: str) -> str:
+    """The shape of the answers to invocations, "mlflow", or empty for this server's own."""
+    if text.lower() not in {"", "default", "mlflow"}:
+        raise InvalidEnvironment(
+            f"SAGEMAKER_INFERENCE_ANSWER is {text!r}; expected mlflow or default"
+        )
+    return text.lower()

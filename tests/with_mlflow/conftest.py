@@ -68,8 +68,9 @@ class Mlflow:
         return pid, err
 
     def end(self):
+        self._process.kill()
+        self._process.wait()
         self._process.stdin.close()
-        self._process.wait(timeout=30)
         self._process.stdout.close()
 
     def _ask(self, words, cwd, environ, *, goes_on=False):

@@ -37,7 +37,9 @@ def run_tracked(
     except BaseException:
         run.fail()
         raise
-    run.log(config.model_dir, config.hyperparameters)
+    from mlserver_forest.training.algorithms.hyperparameters import decode
+
+    run.log(config.model_dir, {name: decode(one) for name, one in config.hyperparameters.items()})
 
 
 def _require_mlflow() -> None:
