@@ -1,13 +1,18 @@
 """MLflow's own client and server, and this package between them."""
 
 import json
+import shlex
+import shutil
+from importlib.metadata import version
 
 import httpx
 import pandas as pd
 import pytest
 
-from aws.account import empty_account
-from support import serving
+from aws.account import BUCKET, EMPTY, empty_account, everything
+from docs_blocks import blocks_of, page
+from forked_command import run_forked
+from support import IRIS, clean_environ, free_port, serving
 
 FEATURES = ["tenure", "monthly", "plan", "paperless"]
 
@@ -74,7 +79,7 @@ def test_a_training_is_logged_with_its_report_and_model(champion, trained, table
         f"{rows}_{name}": value for rows, known in card.items() for name, value in known.items()
     }
     assert champion["tags"]["mlserver_forest.target"] == "churn"
-    assert champion["files"] == ["report/metrics.json", "report/report.html"]
+    assert {"report/metrics.json", "report/report.html"} < set(champion["files"])
     assert f"logged to MLflow: run {champion['id']} at http://127.0.0.1:" in trained.out
 
 
@@ -86,7 +91,7 @@ def test_a_logged_model_has_the_signature_of_its_schema(champion):
     ]
     assert json.loads(champion["signature"]["outputs"])[0]["type"] == "string"
     assert champion["flavors"] == ["mlserver_forest", "python_function"]
-    assert champion["requirements"].startswith("mlserver-forest==")
+    assert f"mlserver-forest=={version('mlserver-forest')}" in champion["requirements"].split()
     assert list(champion["example"]) == FEATURES
     assert champion["page"] > 1000
 
@@ -160,17 +165,164 @@ def account(moto, server, tmp_path_factory):
         yield found
 
 
-def test_a_registered_model_is_deployed_updated_asked_and_deleted(
-    mlflow, tracking_uri, champion, account, tmp_path
-):
-    def deployments(command, *words):
-        environ = account.environ(MLFLOW_TRACKING_URI=tracking_uri)
+@pytest.fixture
+def deployments(mlflow, tracking_uri, champion, account):
+    """Runs ``mlflow deployments COMMAND -t forest``."""
+    environ = account.environ(MLFLOW_TRACKING_URI=tracking_uri)
+
+    def run(command, *words):
         return mlflow.run("mlflow", "deployments", command, "-t", "forest", *words, **environ)
 
+    return run
+
+
+@pytest.fixture
+def sagemaker(account):
+    client = account.client("sagemaker")
+    yield client
+    client.close()
+
+
+OPTIONS = ("-C", "role=forest", "-C", "poll=0.1", "-C", "instance_type=ml.c5.large")
+
+
+def test_a_registered_model_is_deployed_updated_asked_and_deleted(
+    deployments, sagemaker, account, tmp_path
+):
     churn = ("--name", "churn", "-m", "models:/churn@champion")
-    options = ("-C", "role=forest", "-C", "poll=0.1", "-C", "instance_type=ml.c5.large")
     more = ("-C", 'env=["SAGEMAKER_INFERENCE_ANSWER=mlflow", "A=1"]', "-C", "capture=true")
-    done = deployments("create", *churn, *options, *more)
+    done = deployments("create", *churn, *OPTIONS, *more)
     assert done.code == 0, done.err
     assert "mlserver_forest deployment churn is created" in done.out
-    print(done.out, done.err)
+    configuration = configuration_of(sagemaker, "churn")
+    (variant,) = configuration["ProductionVariants"]
+    assert variant["InstanceType"] == "ml.c5.large"
+    assert configuration["DataCaptureConfig"]["EnableCapture"]
+    container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+    assert container["Environment"]["SAGEMAKER_INFERENCE_ANSWER"] == "mlflow"
+    assert container["Environment"]["A"] == "1"
+    assert container["ModelDataUrl"].startswith(f"s3://{BUCKET}/mlserver-forest/models/")
+
+    done = deployments("create", *churn, *OPTIONS)
+    assert (done.code, "endpoint churn exists already; change it with" in done.err) == (1, True)
+
+    (tmp_path / "rows.json").write_text(json.dumps(RECORDS))
+    done = deployments("predict", "--name", "churn", "-I", tmp_path / "rows.json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)["predictions"]) == len(ROWS)
+
+    done = deployments("update", "--name", "churn", "-C", "instance-count=2", "-C", "no-wait=true")
+    assert "'no-wait' is not an option of forest deploy; did you mean wait?" in done.err
+    done = deployments("update", "--name", "churn", "-C", "instance-count=2", "-C", "poll=0.1")
+    assert done.code == 0, done.err
+    found = account.stand_in.configurations["churn"]  # moto has no UpdateEndpoint.
+    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=found)
+    (variant,) = configuration["ProductionVariants"]
+    assert (variant["InitialInstanceCount"], variant["InstanceType"]) == (2, "ml.c5.large")
+
+    done = deployments("get", "--name", "churn")
+    assert "name: churn\nkind: endpoint\nstatus: InService" in done.out
+    account.stand_in.indexed = [sagemaker.describe_endpoint(EndpointName="churn")["EndpointArn"]]
+    done = deployments("list")
+    assert "'name': 'churn'" in done.out, done.err
+    for _ in range(2):
+        done = deployments("delete", "--name", "churn", "-C", "poll=0.1")
+        assert (done.code, "Deployment churn is deleted" in done.out) == (0, True), done.err
+    assert everything(sagemaker) == EMPTY
+
+    done = deployments("create", *churn, "-C", "serverless=true", "-C", "autoscale=1:2")
+    assert (done.code, "a serverless endpoint has no --autoscale; leave it out" in done.err) == (
+        1,
+        True,
+    )
+
+
+def test_several_registered_models_share_an_endpoint(deployments, sagemaker, account):
+    models = ("--name", "all", "-m", "models:/churn@champion", "-C", "multi-model=true")
+    done = deployments("create", *models, *OPTIONS)
+    assert done.code == 0, done.err
+    (variant,) = configuration_of(sagemaker, "all")["ProductionVariants"]
+    container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+    assert container["Mode"] == "MultiModel"
+    s3 = account.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    s3.close()
+    assert any(key.endswith("/churn.tar.gz") for key in keys)
+
+
+def configuration_of(sagemaker, endpoint):
+    found = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    return sagemaker.describe_endpoint_config(EndpointConfigName=found)
+
+
+def test_the_target_describes_every_option_of_forest_deploy(mlflow):
+    done = mlflow.run("mlflow", "deployments", "help", "-t", "forest")
+    assert done.code == 0, done.err
+    for name in ("role=", "multi-model=true|false", "serverless=true|false", "async=", "traffic="):
+        assert f"\n  {name}" in done.out
+
+
+def test_a_server_that_is_away_costs_no_model(mlflow, tables, tmp_path):
+    words = ("train", tables / "churn.csv", "--target", "churn", "-p", "n_estimators=2")
+    away = {"MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{free_port()}"}
+    done = mlflow.run("forest", *words, "--out", "ml", cwd=tmp_path, **away)
+    assert done.code == 0, done.err
+    warnings = [line for line in done.out.splitlines() if line.startswith("warning: MLflow")]
+    assert len(warnings) == 2, done.out
+    assert "no run is started before the training; it is tried again afterwards" in warnings[0]
+    assert f"log it with mlserver_forest.mlflow.log_model('{tmp_path}/ml/model')" in warnings[1]
+    assert "secret" not in done.out
+    assert (tmp_path / "ml/model/model-settings.json").exists()
+
+
+def test_without_mlflow_nothing_is_trained_that_should_be_logged(tables, tmp_path):
+    words = ("train", tables / "churn.csv", "--target", "churn", "--out", tmp_path / "ml")
+    environ = clean_environ(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    done = run_forked("forest", *words, environ=environ)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "forest train: MLFLOW_TRACKING_URI is set, so the training is to be logged, but mlflow is "
+        "not installed; install it with pip install 'mlserver-forest[mlflow]'"
+    )
+    assert not (tmp_path / "ml/model").exists()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What the page expects to be there."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(IRIS, tmp_path / "data")
+    rows = [dict.fromkeys((f"feature_{n}" for n in range(4)), 1.5)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    return tmp_path
+
+
+def test_the_page_is_followed_from_the_server_to_the_endpoint(
+    mlflow, tracking_uri, account, folder, start_serve
+):
+    """Each command is run with MLflow's server and with AWS's stand-in on loopback."""
+    environ = account.environ()
+    printed, started = "", ""
+    for block in blocks_of(page("docs/mlflow.md")):
+        if block.way == "serve":
+            break  # test_docs.py follows the rest.
+        if block.way == "output":
+            assert printed.rstrip("\n").endswith(block.text.rstrip("\n"))
+        elif block.kind == "python":
+            printed = mlflow.python(block.text, cwd=folder, **environ)
+        for line in block.text.splitlines() if block.kind == "sh" else ():
+            words = shlex.split(line)
+            if words[0] == "export":
+                name, _, value = words[1].partition("=")
+                environ[name] = value.replace("http://127.0.0.1:5000", tracking_uri)
+            elif words[:2] == ["mlflow", "server"]:
+                started = line
+            elif words[0] != "pip":
+                if words[2:3] == ["predict"]:
+                    account.stand_in.serve = start_serve(folder / "ml/model").wait_until_ready().url
+                words = [word.replace("role=SageMaker", "role=forest") for word in words]
+                more = ["-C", "poll=0.1"] if words[2:3] in (["create"], ["update"]) else []
+                done = mlflow.run(*words, *more, cwd=folder, **environ)
+                assert done.code == 0, line + done.out + done.err
+    assert started.startswith("mlflow server --backend-store-uri sqlite:///mlflow.db")
+    assert (folder / "champion/model/model-settings.json").exists()

@@ -9,6 +9,9 @@ import orjson
 
 from mlserver_forest.errors import InvalidInput, format_value
 
+# Integers below are floats without rounding.
+_EXACT = 1 << 53
+
 
 @dataclass(frozen=True)
 class RequestBody:
@@ -29,7 +32,8 @@ def body_of(inputs: Any) -> RequestBody:
         InvalidInput: if it is none of them.
     """
     if hasattr(inputs, "to_parquet"):
-        return RequestBody(inputs.to_parquet(None, index=False), "application/x-parquet")
+        whole = _with_integers(inputs)
+        return RequestBody(whole.to_parquet(None, index=False), "application/x-parquet")
     if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "biuf":
         file = io.BytesIO()
         np.save(file, inputs, allow_pickle=False)
@@ -42,3 +46,18 @@ def body_of(inputs: Any) -> RequestBody:
             'such as {"dataframe_split": {"columns": [...], "data": [[...]]}}'
         )
     return RequestBody(orjson.dumps(inputs, option=orjson.OPT_SERIALIZE_NUMPY), "application/json")
+
+
+def _with_integers(frame: Any) -> Any:
+    """The frame with integers where a gap has made pandas turn a column of them into floats.
+
+    A category may be an integer, or true or false, which ``pandas.read_json`` reads as 1.0 and 0.0
+    in a column with gaps; it may not be a float.
+    """
+    floats = frame.select_dtypes("float")
+    whole = [
+        name
+        for name, column in floats.items()
+        if ((known := column.dropna()) % 1 == 0).all() and (known.abs() < _EXACT).all()
+    ]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
