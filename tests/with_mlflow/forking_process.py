@@ -4,6 +4,7 @@ It reads a request on each line of standard input, and answers with the exit cod
 process of a command that goes on. It runs with PYTHONPATH set to MLflow's packages.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ COMMANDS = {
     "forest": "mlserver_forest.cli:forest",
     "train": "mlserver_forest.training.cli:train",
 }
+SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "sts", "ecr", "application-autoscaling")
 PRELOADED = (
     *("mlflow", "mlflow.cli", "mlflow.pyfunc", "mlflow.pyfunc.scoring_server", "numba"),
     *("mlserver_forest.mlflow.flavor", "mlserver_forest.mlflow.deployments", "boto3"),
@@ -29,6 +31,8 @@ PRELOADED = (
 def main():
     for name in PRELOADED:
         importlib.import_module(name)
+    importlib.import_module("numba").njit(lambda: None)()  # The first function loads its types.
+    parse_service_models()
     answer("ready")
     for line in sys.stdin:
         request = json.loads(line)
@@ -39,6 +43,15 @@ def main():
             answer(child)
         else:
             answer(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def parse_service_models():
+    """Parse AWS's models of its services once, which is most of the time of a command."""
+    loader, session = importlib.import_module("botocore.loaders"), importlib.import_module("boto3")
+    load = functools.cache(loader.JSONFileLoader()._load_file)
+    loader.JSONFileLoader._load_file = lambda _, *arguments: load(*arguments)
+    for name in SERVICES:
+        session.Session()._session.get_service_model(name)
 
 
 def answer(value):
