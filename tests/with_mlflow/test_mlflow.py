@@ -307,7 +307,7 @@ def test_the_page_is_followed_from_the_server_to_the_endpoint(
     for block in blocks_of(page("docs/mlflow.md")):
         if block.way == "serve":
             break  # test_docs.py follows the rest.
-        if block.way == "output":
+        if block.kind == "text":
             assert printed.rstrip("\n").endswith(block.text.rstrip("\n"))
         elif block.kind == "python":
             printed = mlflow.python(block.text, cwd=folder, **environ)
