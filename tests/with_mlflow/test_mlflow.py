@@ -251,6 +251,19 @@ def test_several_registered_models_share_an_endpoint(deployments, sagemaker, acc
     assert any(key.endswith("/churn.tar.gz") for key in keys)
 
 
+def test_an_asynchronous_endpoint_is_asked_through_s3(deployments, account, tmp_path):
+    churn = ("--name", "later", "-m", "models:/churn@champion", "-C", "async=true")
+    done = deployments("create", *churn, *OPTIONS)
+    assert done.code == 0, done.err
+    # moto's description of an endpoint does not have it.
+    account.stand_in.members["DescribeEndpoint"] = {"AsyncInferenceConfig": {"OutputConfig": {}}}
+    (tmp_path / "rows.json").write_text(json.dumps(RECORDS))
+    done = deployments("predict", "--name", "later", "-I", tmp_path / "rows.json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)["predictions"]) == len(ROWS)
+    assert account.stand_in.count("async-invocations")
+
+
 def configuration_of(sagemaker, endpoint):
     found = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     return sagemaker.describe_endpoint_config(EndpointConfigName=found)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ def run_local(
         directory = packed_model(model_uri, Path(folder), name, flavor)
         words = [str(directory), *words_of(serve, config)]
         # -P: a module in the working directory must not take the place of another.
-        code = "from mlserver_forest.cli import forest; forest()"
-        command = [sys.executable, "-P", "-c", code, "serve", *words]
-        done = subprocess.run(command, check=False)  # noqa: S603  # this package's own command
-    if done.returncode > 0:
-        raise MlflowException(f"forest serve ended with {done.returncode}; its reason is above")
+        run = "from mlserver_forest.cli import forest; forest()"
+        command = [sys.executable, "-P", "-c", run, "serve", *words]
+        code = 0
+        with suppress(KeyboardInterrupt):  # The server gets Ctrl-C, too, and is waited for.
+            code = subprocess.run(command, check=False).returncode  # noqa: S603  # our own command
+    if code > 0:
+        raise MlflowException(f"forest serve ended with {code}; its reason is above")
 
 
 class ForestDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]  # MLflow has no types
