@@ -29,6 +29,10 @@ quick scope="changed":
 test *arguments:
     .venv/bin/pytest {{ arguments }}
 
+# Run the tests with MLflow of a major version, 2 or 3: `just mlflow 2`.
+mlflow version="3":
+    MLFLOW_VERSION={{ version }} .venv/bin/pytest -n 0 tests/with_mlflow
+
 # Run a benchmark: `just bench serving`.
 bench name *options:
     {{ python }} -m tests.benchmarks {{ name }} {{ options }}

@@ -151,7 +151,7 @@ def clean_environ(**variables):
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("SAGEMAKER", "MLSERVER", "FOREST", "PROMETHEUS"))
+        if not name.startswith(("SAGEMAKER", "MLSERVER", "MLFLOW", "FOREST", "PROMETHEUS"))
     }
     return kept | {"PYTHONUNBUFFERED": "1"} | variables
 

@@ -28,6 +28,8 @@ LAYERS = {
     "model": 5,
     "artifact": 6,
     "evaluation": 6,
+    "mlflow/model_uri": 6,
+    "mlflow/tracking": 7,
     "importers": 7,
     "reports": 7,
     "training": 8,
@@ -42,6 +44,7 @@ LAYERS = {
     "local": 10,
     "aws/approve": 11,
     "api": 11,
+    "mlflow": 12,
     "estimators": 12,
     "cli": 12,
 }

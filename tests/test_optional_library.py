@@ -14,6 +14,7 @@ EXTRAS = {
     "train": {"dask", "distributed", "lightgbm", "matplotlib", "xgboost"},
     "catboost": {"catboost"},
     "aws": {"boto3"},
+    "mlflow": {"mlflow"},
 }
 
 
@@ -38,6 +39,7 @@ def test_a_library_of_an_extra_is_not_a_dependency():
         "train",
         "intelex",
         "excel",
+        "mlflow",
         "otel",
         "test",
     }

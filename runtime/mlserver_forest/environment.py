@@ -1,12 +1,17 @@
 """The only reader of ``os.environ``: variables become one frozen value."""
 
 import os
-import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlserver_forest import environment_values as values
+from mlserver_forest.environment_values import (
+    DEFAULT_LOG_SECONDS,
+    GRPCKeepalive,
+    RequestLogSettings,
+)
 from mlserver_forest.errors import InvalidEnvironment
 
 # KServe's storage initializer puts the model there (its pkg/constants/constants.go).
@@ -23,7 +28,6 @@ DEFAULT_MAX_BODY_BYTES = 1 << 30
 DEFAULT_TIMEOUT_SECONDS = 60
 # Load balancers ask for readiness about once a second, or more often.
 DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
-DEFAULT_LOG_SECONDS = 60.0
 # CreateTransformJob: the default and the largest of MaxPayloadInMB.
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
@@ -49,6 +53,11 @@ _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
 # A worker counts as hung after the timeout of answers, but within these bounds (in seconds).
 _WORKER_TIMEOUT_BOUNDS = (5, 30)
+_MLFLOW_LIMITS: Mapping[str, str] = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_MLFLOW_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # At least one of these is set wherever SageMaker hosts a container: by SageMaker, by its SDK, or
 # with the credentials of the role.
 _SIGNS_OF_SAGEMAKER = (
@@ -61,44 +70,6 @@ _SIGNS_OF_SAGEMAKER = (
     "SAGEMAKER_REGION",
     "SAGEMAKER_SAFE_PORT_RANGE",
 )
-
-
-@dataclass(frozen=True)
-class GRPCKeepalive:
-    """Pings on the connections of the gRPC port, and their end; None is gRPC's default.
-
-    Attributes:
-        ping_seconds: after so long without data the server pings its client
-            (``FOREST_GRPC_KEEPALIVE_TIME``).
-        timeout_seconds: a client that does not answer for so long is cut off
-            (``FOREST_GRPC_KEEPALIVE_TIMEOUT``).
-        least_ping_seconds: a client that pings more often is told to leave
-            (``FOREST_GRPC_MIN_PING_INTERVAL``).
-        most_age_seconds: after so long a client is told to open another connection
-            (``FOREST_GRPC_MAX_CONNECTION_AGE``).
-    """
-
-    ping_seconds: float | None = None
-    timeout_seconds: float | None = None
-    least_ping_seconds: float | None = None
-    most_age_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class RequestLogSettings:
-    """How requests and their answers are logged.
-
-    Attributes:
-        place: a folder, or ``s3://bucket/prefix`` (``FOREST_REQUEST_LOG``).
-        share: the share of requests that are logged (``FOREST_REQUEST_LOG_SAMPLE``).
-        dropped: the columns that are never written (``FOREST_REQUEST_LOG_DROP``).
-        seconds: how long rows may wait for their file (``FOREST_REQUEST_LOG_INTERVAL``).
-    """
-
-    place: str
-    share: float = 1.0
-    dropped: tuple[str, ...] = ()
-    seconds: float = DEFAULT_LOG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -137,6 +108,8 @@ class Environment:
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
         outputs: the outputs for requests that do not choose any
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's default.
+        answers_as_mlflow: whether invocations have the shapes of MLflow's scoring server
+            (``SAGEMAKER_INFERENCE_ANSWER``).
         compresses: whether answers are compressed for clients that accept it
             (``FOREST_COMPRESS``). By default, not if SageMaker seems to host the container, whose
             data capture keeps what the container sends.
@@ -184,6 +157,7 @@ class Environment:
     is_batch: bool
     payload_mb: int
     outputs: tuple[str, ...]
+    answers_as_mlflow: bool
     compresses: bool
     cors_origins: tuple[str, ...]
     json_logs: bool
@@ -225,7 +199,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
     grpc_name, grpc = values.first_set(environ, _GRPC_PORTS, default_grpc)
     grpc_port = None if grpc.lower() == "off" else values.port(grpc_name, grpc)
-    _check_safe_range(safe_range, grpc_name, grpc_port)
+    values.check_safe_range(safe_range, grpc_name, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
     multi_model = values.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
@@ -256,9 +230,11 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         is_batch=values.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=values.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        answers_as_mlflow=values.answer_shape(environ.get("SAGEMAKER_INFERENCE_ANSWER", ""))
+        == "mlflow",
         compresses=_unless_hosted("FOREST_COMPRESS", environ),
         cors_origins=values.origins(environ.get("FOREST_CORS_ORIGINS", "")),
-        json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
+        json_logs=values.log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
         otlp_protocol=_otlp_protocol(environ),
         drift=values.flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=values.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
@@ -299,6 +275,41 @@ def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.
         environ: the variables to change.
     """
     environ.setdefault("OMP_NUM_THREADS", str(n_threads))
+
+
+def mlflow_tracking_uri(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Where MLflow keeps runs (``MLFLOW_TRACKING_URI``), or None; MLflow reads it itself."""
+    return environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def limit_mlflow(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell MLflow not to try a server again for minutes, nor to draw progress bars.
+
+    By default it tries each request eight times, for minutes (``mlflow/environment_variables.py``).
+    What the operator has set stays.
+
+    Args:
+        environ: the variables to change, before MLflow is imported.
+    """
+    for name, value in _MLFLOW_LIMITS.items():
+        environ.setdefault(name, value)
+
+
+@contextmanager
+def impatient_mlflow(environ: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Let MLflow wait for each answer for some seconds only, until it is known that one comes.
+
+    Args:
+        environ: the variables; what the operator has set stays.
+    """
+    if environ.get(_MLFLOW_TIMEOUT):
+        yield
+        return
+    environ[_MLFLOW_TIMEOUT] = "10"
+    try:
+        yield
+    finally:
+        del environ[_MLFLOW_TIMEOUT]
 
 
 def _workers(environ: Mapping[str, str]) -> int | None:
@@ -373,26 +384,3 @@ def _payload_mb(environ: Mapping[str, str]) -> int:
             f"{name} is {text!r}; expected a whole number from 0 to {MAX_PAYLOAD_MB}"
         )
     return int(text)
-
-
-def _log_format(text: str) -> str:
-    if text.lower() not in {"", "line", "json"}:
-        raise InvalidEnvironment(f"FOREST_LOG_FORMAT is {text!r}; expected line or json")
-    return text.lower()
-
-
-def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
-    """Check that the gRPC port is in the range: a pipeline's containers may not open others."""
-    if not text:
-        return
-    found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
-    if not found:
-        raise InvalidEnvironment(
-            f"SAGEMAKER_SAFE_PORT_RANGE is {text!r}; expected two ports, such as 5000-5999"
-        )
-    low, high = int(found[1]), int(found[2])
-    if grpc_port is not None and not low <= grpc_port <= high:
-        raise InvalidEnvironment(
-            f"{grpc_name} is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
-            "set it to a port of the range, or to off"
-        )

@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass
 
 import boto3
+import httpx
 from click.testing import CliRunner
 
+from aws.stand_in import StandIn
 from mlserver_forest.cli import forest
 from support import BIN, IRIS, clean_environ
 
@@ -108,6 +110,20 @@ class Account:
         found = ecr.put_image(imageManifest=json.dumps(manifest), **put)
         ecr.close()
         return found["image"]["imageId"]["imageDigest"]
+
+
+@contextlib.contextmanager
+def empty_account(moto, tmp_path):
+    """An account in which nothing is there but a role and an image."""
+    httpx.post(f"{moto}/moto-api/reset", timeout=30)
+    stand_in = StandIn(moto).start()
+    account = Account(stand_in, tmp_path)
+    iam = account.client("iam")
+    iam.create_role(RoleName="forest", AssumeRolePolicyDocument="{}")
+    iam.close()
+    account.digest = account.push_image()
+    yield account
+    stand_in.stop()
 
 
 def write_log(account, group, stream, *lines):

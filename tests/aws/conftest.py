@@ -1,11 +1,9 @@
 """AWS on loopback, and the command ``forest`` run against it from the shell."""
 
-import httpx
 import pytest
 
 import botocore_models
-from aws.account import Account
-from aws.stand_in import StandIn
+from aws.account import empty_account
 from support import PAYLOAD
 
 
@@ -18,15 +16,8 @@ def service_models():
 @pytest.fixture
 def account(moto, tmp_path):
     """Nothing is there but a role and an image."""
-    httpx.post(f"{moto}/moto-api/reset", timeout=30)
-    stand_in = StandIn(moto).start()
-    account = Account(stand_in, tmp_path)
-    iam = account.client("iam")
-    iam.create_role(RoleName="forest", AssumeRolePolicyDocument="{}")
-    iam.close()
-    account.digest = account.push_image()
-    yield account
-    stand_in.stop()
+    with empty_account(moto, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

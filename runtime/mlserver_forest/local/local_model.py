@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact import model_directory
+from mlserver_forest.artifact.report_files import find_report, report_folder
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.local.kept_folder import KeptFolder
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # Fewer rows are answered by the thread that asks, without waiting for those of others.
 _FEW_ROWS = 16
-_REPORT = Path("output", "data")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,19 +154,14 @@ class LocalModel(Model):
         """
         from mlserver_forest.local.notebook_page import NotebookPage
 
-        folder = self.directory.parent / _REPORT
-        try:
-            metrics = json.loads((folder / "metrics.json").read_bytes())["metrics"]
-            html = (folder / "report.html").read_text("utf-8")
-        except (OSError, ValueError, KeyError, TypeError):
-            metrics, html = None, ""
-        known = self.card.metrics if self.card else {}
-        if not html or metrics != {name: dict(found) for name, found in known.items()}:
+        found = find_report(self.directory, self.card)
+        if found is None:
             raise InvalidArtifact(
-                f"there is no report of this model in {folder}; training writes one beside the "
-                "model directory: load the model from where it was trained, or train it with out="
+                f"there is no report of this model in {report_folder(self.directory)}; training "
+                "writes one beside the model directory: load the model from where it was trained, "
+                "or train it with out="
             )
-        return NotebookPage(html)
+        return NotebookPage(found.html)
 
     def save(self, directory: str | PathLike[str]) -> "LocalModel":
         """Write the model directory to another place, for ``serve`` and ``forest``.

@@ -308,6 +308,7 @@ def _model_routes(
         default_accept=environment.default_accept,
         default_outputs=environment.outputs,
         is_batch=environment.is_batch,
+        is_mlflow=environment.answers_as_mlflow,
     )
     code = _code_settings(environment)
     if environment.multi_model:

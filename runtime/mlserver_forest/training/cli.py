@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -64,13 +65,15 @@ def train(base_dir: Path | None, check: bool) -> None:
 def _train_until_the_end(directory: Path) -> NoReturn:
     stop = Stop()
     _stop_on_sigterm(stop, directory)
-    run_job(lambda: train_in(directory, stop))
+    run_job(lambda: train_in(directory, stop, is_tracked=True))
 
 
 def train_in(
     base_dir: Path,
     stop: Stop | None = None,
     adapt: "Callable[[TrainingConfig], TrainingConfig] | None" = None,
+    *,
+    is_tracked: bool = False,
 ) -> int:
     """Run the job in a folder laid out like /opt/ml.
 
@@ -78,6 +81,7 @@ def train_in(
         base_dir: the folder.
         stop: carries a request to stop the job; None for a new one.
         adapt: changes what the folder says about the job.
+        is_tracked: whether the training is logged to MLflow if its variable is set.
 
     Returns:
         The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
@@ -90,9 +94,15 @@ def train_in(
         with importing():
             from mlserver_forest.training.config import read_config
             from mlserver_forest.training.job import run
+            from mlserver_forest.training.tracked_job import run_tracked
 
         config = read_config(base_dir)
-        run(adapt(config) if adapt else config, click.echo, stop or Stop())
+        config = adapt(config) if adapt else config
+        train = partial(run, config, click.echo, stop or Stop())
+        if is_tracked:
+            run_tracked(config, click.echo, train)
+        else:
+            train()
         with suppress(OSError):  # A job that was refused because of this one may have written it.
             failure.unlink(missing_ok=True)
     except (JobError, InvalidEnvironment) as error:

@@ -6,6 +6,7 @@ import signal
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -146,6 +147,7 @@ class _Job:
     def run(self, stop: Stop) -> int:
         """The exit code: 0; 1 if the user can correct the fault; 2 for a fault of this package."""
         from mlserver_forest.training.local_training import run_locally
+        from mlserver_forest.training.tracked_job import run_tracked
 
         try:
             config = self._config()
@@ -154,7 +156,7 @@ class _Job:
                     from mlserver_forest.training.check import check
                 check(config, _say)
                 return 0
-            run_locally(config, _say, stop)
+            run_tracked(config, _say, partial(run_locally, config, _say, stop))
             self._say_where(config)
         except (ForestError, OSError) as error:
             self._say_error(error)

@@ -14,10 +14,10 @@ from mlserver_forest.errors import InvalidData, InvalidInput, format_value
 from mlserver_forest.evaluation.captured.answer_rows import AnsweredRow, answered_rows
 from mlserver_forest.evaluation.captured.capture_record import CaptureRecord
 from mlserver_forest.evaluation.command.label_join import join_labels
-from mlserver_forest.evaluation.command.labeled_file import feature_values
 from mlserver_forest.evaluation.known_targets import known_targets
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.registry import find
+from mlserver_forest.model.row_values import feature_values
 from mlserver_forest.schema.schema import Schema
 
 # The columns of captured data beside the features.

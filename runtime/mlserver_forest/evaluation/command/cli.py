@@ -107,8 +107,8 @@ def _check_sources(
         )
     if is_here and not files:
         raise InvalidData(
-            f"{model} is a file or folder here, and FILE is missing: expected a request log or an s3:// prefix; "
-            "for an endpoint of this name, run the command in another folder"
+            f"{model} is a file or folder here, and FILE is missing: expected a request log or an "
+            "s3:// prefix; for an endpoint of this name, run the command in another folder"
         )
     if not is_here and files:
         raise InvalidData(

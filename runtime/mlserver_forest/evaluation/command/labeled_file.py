@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, InvalidInput, format_value
 from mlserver_forest.formats.decoding import RequestDecoder
@@ -22,6 +20,7 @@ from mlserver_forest.formats.parsing import (
 )
 from mlserver_forest.formats.registry import find, load
 from mlserver_forest.formats.source import Source
+from mlserver_forest.model.row_values import feature_values
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.training.data.channel_format import named_format
 
@@ -157,23 +156,3 @@ def _place(found: FoundColumns, name: str) -> int:
             f"there is no column {format_value(name)}; {hint}the columns are {shown}{more}"
         )
     return found.names.index(name)
-
-
-def feature_values(x: NDArray[Any], schema: Schema, name: str) -> list[Any]:
-    """The values of a feature: categories by name, dates, numbers, None where one is missing.
-
-    Args:
-        x: (n_samples, n_features), as ``Schema.conform`` returns it.
-        schema: the features.
-        name: of the feature.
-    """
-    column = schema.feature_names.index(name)
-    values = x[:, column]
-    categories = schema.categories_by_column.get(column)
-    if categories is not None:
-        return [None if np.isnan(v) else categories.name_of(float(v)) for v in values]
-    spelling = schema.spellings_by_column.get(column)
-    if spelling is not None and spelling.is_date:
-        return [None if np.isnan(v) else datetime.fromtimestamp(v, UTC).isoformat() for v in values]
-    # The shortest number that is equal in the dtype, such as 5.1 for a float32.
-    return [None if np.isnan(value) else float(str(value)) for value in values]

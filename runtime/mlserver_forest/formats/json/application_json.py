@@ -15,7 +15,7 @@ import orjson
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.json import application_jsonlines, json_document
 from mlserver_forest.formats.json.json_document import LargeArray, whole
-from mlserver_forest.formats.json.json_objects import object_texts
+from mlserver_forest.formats.json.json_objects import object_texts, value_texts
 from mlserver_forest.formats.json.json_rows import JsonRows
 from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource, Sizes
 from mlserver_forest.formats.matrix import Body
@@ -130,6 +130,11 @@ def parse_document(
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """``{"predictions": [...]}`` with one object per row, keyed by output."""
     return encode_as("predictions", predictions, object_texts)
+
+
+def encode_values(predictions: Predictions) -> Iterator[bytes]:
+    """``{"predictions": [...]}`` with the value of the one output of each row."""
+    return encode_as("predictions", predictions, value_texts)
 
 
 def encode_as(

@@ -3,19 +3,27 @@
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import ForestError
+from mlserver_forest.mlflow.model_uri import download_model, is_mlflow_uri, name_in_uri
 
-if TYPE_CHECKING:
-    from mlserver_forest.importers.pack.child_process import PackReport
+
+class _Model(click.Path):
+    """A file or folder that exists, or the URI of a model that MLflow keeps."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Path:
+        found = value if is_mlflow_uri(str(value)) else super().convert(value, param, ctx)
+        return found if isinstance(found, str) else Path(str(found))
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("model", type=_Model(exists=True, path_type=Path))
 @click.option(
     "--out",
     required=True,
@@ -66,7 +74,7 @@ if TYPE_CHECKING:
     help="Run the code in a pickle that cannot be read otherwise; only if you trust its origin.",
 )
 def pack(
-    model: Path,
+    model: str | Path,
     out: Path,
     data: Path | None,
     expect: Path | None,
@@ -83,21 +91,23 @@ def pack(
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ, JSON or binary file, a LightGBM text
     file, a CatBoost cbm or JSON file, an ONNX file, or an archive or a folder that holds one of
-    them, such as SageMaker's model.tar.gz or an MLflow model. Pickles of tree ensembles of
+    them, such as SageMaker's model.tar.gz or an MLflow model; or models:/NAME@ALIAS,
+    models:/NAME/VERSION or runs:/ID/PATH, which MLflow downloads. Pickles of tree ensembles of
     scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost, and of pipelines of scikit-learn
     around them, are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
-    from mlserver_forest.importers.pack.draft import write_draft
+    from mlserver_forest.importers.pack.pack_run import run_pack
 
     if expect and not data:
         raise click.UsageError("--expect needs --data, the rows that your answers are for")
     try:
         with tempfile.TemporaryDirectory(prefix="forest-pack-", dir=_temporary(out)) as folder:
+            path, named = _found(model, Path(folder))
             request = PackRequest(
-                path=str(model.resolve()),
+                path=str(path.resolve()),
                 folder=folder,
-                name=name_after(model) if name is None else name,
+                name=named if name is None else name,
                 sample=str(data.resolve()) if data else None,
                 feature_names=_split(feature_names),
                 class_names=_split(class_names),
@@ -108,10 +118,19 @@ def pack(
                 missing=missing,
                 ignores_extra=extra == "ignore",
             )
-            _finish(write_draft(request, _say), Path(folder), out)
+            run_pack(request, out, _say, click.echo)
     except (ForestError, OSError) as error:
         click.echo(f"forest pack: {error}", err=True)
         sys.exit(1)
+
+
+def _found(model: str | Path, folder: Path) -> tuple[Path, str]:
+    """Where the model is on this disk, downloaded if need be, and the name for it."""
+    if isinstance(model, Path):
+        return model, name_after(model)
+    target = folder / "mlflow"
+    target.mkdir()
+    return download_model(model, target), name_after(name_in_uri(model))
 
 
 def _temporary(out: Path) -> Path:
@@ -128,28 +147,3 @@ def _split(names: str) -> tuple[str, ...]:
 
 def _say(line: str) -> None:
     click.echo(line, err=True)
-
-
-def _finish(report: "PackReport", folder: Path, out: Path) -> None:
-    """Load the draft as a server would, compare, and only then write the directory."""
-    from mlserver_forest.artifact import model_directory
-    from mlserver_forest.importers.pack import packing
-    from mlserver_forest.importers.pack.child_process import DRAFT
-    from mlserver_forest.importers.pack.draft import prove_draft
-
-    click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
-    for line in report.columns:
-        click.echo(f"  {line}")
-    if report.tolerance is not None:
-        proof = prove_draft(folder, report.tolerance)
-        click.echo(f"{proof}, compared with {report.source}")
-        packing.require_agreement(proof)
-    if report.agreement:
-        click.echo(report.agreement)
-    size = model_directory.copy(folder / DRAFT, out)
-    click.echo(f"wrote {out} ({size:,} bytes)")
-    if report.tolerance is None:
-        click.echo(
-            "This is not a tree ensemble, so MLServer's scikit-learn runtime will serve it from a "
-            "pickle; serving it needs FOREST_TRUST_CODE=true"
-        )

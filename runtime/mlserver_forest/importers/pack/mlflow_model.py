@@ -6,6 +6,11 @@ its own keys. Only these keys are read, so nothing here needs a reader of YAML.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+
+from mlserver_forest.artifact.regular_file import open_regular, resolve_inside
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.mlflow.model_uri import FLAVOR, MODEL_FOLDER
 
 MLMODEL = "MLmodel"
 MOST_BYTES = 1 << 20
@@ -31,6 +36,29 @@ def named_file(text: str) -> str | None:
         if name := flavours.get(flavour, {}).get(key):
             return name
     return None
+
+
+def packed_directory(path: Path) -> Path | None:
+    """The model directory in an MLflow model of this package's own flavor; None for all else.
+
+    Args:
+        path: a file or a folder.
+
+    Raises:
+        InvalidArtifact: if the description names a place outside of the folder.
+    """
+    folder = path.resolve()
+    try:
+        with open_regular(folder / MLMODEL) as file:
+            flavours = _flavours(file.read(MOST_BYTES).decode("utf-8", "replace"))
+    except OSError:
+        return None
+    if FLAVOR not in flavours:
+        return None
+    try:
+        return resolve_inside(folder, flavours[FLAVOR].get("data", MODEL_FOLDER))
+    except ValueError as error:
+        raise InvalidArtifact(f"{path / MLMODEL}: {error}") from error
 
 
 def flavours_in(text: str) -> list[str]:

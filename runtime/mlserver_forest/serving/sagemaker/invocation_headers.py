@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.media_types import MediaType
 from mlserver_forest.serving.sagemaker import output_selection
+from mlserver_forest.serving.sagemaker.mlflow_rows import with_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ class InvocationDefaults:
             default.
         ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
             transform adds itself.
+        is_mlflow: whether requests and answers have the shapes of MLflow's scoring server.
     """
 
     accept: str | None
     outputs: tuple[str, ...]
     ends_with_newline: bool
+    is_mlflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,19 @@ class AcceptedResponse:
             any gets a V2 response.
         ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
             transform adds itself.
+        is_mlflow: as in ``InvocationDefaults``.
     """
 
     media_type: str
     outputs: tuple[str, ...]
     is_chosen: bool
     ends_with_newline: bool
+    is_mlflow: bool = False
+
+    @property
+    def has_plain_values(self) -> bool:
+        """Whether the answer in JSON has a value for each row, and not an object."""
+        return self.is_mlflow and self.media_type == media_types.JSON and not self.outputs
 
 
 def read_headers(
@@ -81,9 +91,15 @@ def read_headers(
     """
     sent = media_types.content_type(headers.content_type)
     default = defaults.accept or media_types.answer_to(sent)
+    if defaults.is_mlflow:
+        sent, default = with_header(sent), defaults.accept or media_types.JSON
     media_type = media_types.negotiate(headers.accept, default)
     chosen = output_selection.chosen(headers.custom_attributes)
     accepted = AcceptedResponse(
-        media_type, chosen or defaults.outputs, bool(chosen), defaults.ends_with_newline
+        media_type,
+        chosen or defaults.outputs,
+        bool(chosen),
+        defaults.ends_with_newline,
+        defaults.is_mlflow,
     )
     return sent, accepted

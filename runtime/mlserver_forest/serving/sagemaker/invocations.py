@@ -29,6 +29,7 @@ class Invocations:
         default_outputs: the outputs for requests that do not choose any; empty for the media
             type's default.
         is_batch: whether SageMaker adds a newline to each response.
+        is_mlflow: whether requests and answers have the shapes of MLflow's scoring server.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class Invocations:
         default_accept: str | None,
         default_outputs: tuple[str, ...],
         is_batch: bool,
+        is_mlflow: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._defaults = InvocationDefaults(
-            default_accept, default_outputs, ends_with_newline=not is_batch
+            default_accept, default_outputs, ends_with_newline=not is_batch, is_mlflow=is_mlflow
         )
 
     async def invoke(self, request: Request, chosen: Chosen[LoadedModel]) -> Response:

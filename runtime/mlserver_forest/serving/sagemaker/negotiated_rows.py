@@ -1,7 +1,7 @@
 """Invocations of a model with a schema: rows of it in any media type, or V2 requests."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.sagemaker import mlflow_rows
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     AcceptedResponse,
     InvocationDefaults,
@@ -71,10 +72,12 @@ class NegotiatedRows:
         self._model = model
         self._decoder = RequestDecoder(model.schema)
         self.may_expand = self._sent_format.may_expand
-        only_first = media_types.format_of(accepted.media_type).has_one_value
+        only_first = (
+            accepted.has_plain_values or media_types.format_of(accepted.media_type).has_one_value
+        )
         self._format = _response_format(accepted, model.schema, only_first=only_first)
         self._one_row = None
-        if not accepted.outputs:
+        if not accepted.outputs and not accepted.is_mlflow:
             ends = accepted.ends_with_newline
             self._one_row = one_row(sent, accepted.media_type, model, ends_with_newline=ends)
 
@@ -89,15 +92,27 @@ class NegotiatedRows:
             return inference
         if not self._sent_format.has_messages:
             x = self._decoder.decode(self._sent_format, body, self._sent.parameters)
-            return self._of_rows(x)
-        document = application_json.load(body, self._decoder.json)
+            return self._of_rows(x, self._format)
+        document, format_ = application_json.load(body, self._decoder.json), self._format
+        if self._accepted.is_mlflow:
+            format_ = self._chosen_in(document)
+            document = mlflow_rows.rows_of(document)
         if isinstance(document, dict) and "inputs" in document:
             return self._of_message(request_from(document))
         rows = partial(application_json.parse_document, document, source=self._decoder.json)
-        return self._of_rows(self._decoder.matrix(rows, len(body)))
+        return self._of_rows(self._decoder.matrix(rows, len(body)), format_)
 
-    def _of_rows(self, x: NDArray[Any]) -> Inference:
-        return Inference.of_rows(self._model, x, self._format.v2_names, self._format.write)
+    def _chosen_in(self, document: Any) -> ResponseFormat:
+        """The format of the answer to a document that may choose outputs itself."""
+        chosen = mlflow_rows.take_outputs(document)
+        if not chosen:
+            return self._format
+        named_outputs.check_names(chosen, self._model.schema)
+        accepted = replace(self._accepted, outputs=chosen, is_chosen=True)
+        return _response_format(accepted, self._model.schema, only_first=False)
+
+    def _of_rows(self, x: NDArray[Any], format_: ResponseFormat) -> Inference:
+        return Inference.of_rows(self._model, x, format_.v2_names, format_.write)
 
     def _of_message(self, message: InferenceRequest) -> Inference:
         """Answer a V2 request as V2, or in another media type if Accept prefers one."""

@@ -22,6 +22,7 @@ from mlserver_forest.serving.models.table_answer import (
 )
 from mlserver_forest.serving.models.table_request import TableRequests
 from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.sagemaker import mlflow_rows
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     InvocationDefaults,
     InvocationHeaders,
@@ -76,6 +77,8 @@ class NegotiatedTable:
             table = read_table(found, body, self._sent.parameters, self._requests.texts)
             return self._of_rows(self._requests.request(table, {"headers": self._headers}))
         document = application_json.load(body)
+        if self._accepted.is_mlflow:
+            document = mlflow_rows.rows_of(document)
         if isinstance(document, dict) and "inputs" in document:
             return self._of_message(request_from(document))
         return self._of_rows(request_of(document, len(body), self._requests, self._headers))

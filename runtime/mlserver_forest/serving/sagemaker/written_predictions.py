@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.formats.registry import load
 from mlserver_forest.serving.http import media_types
@@ -26,7 +27,9 @@ def writer(
     cut = found.has_lines and not accepted.ends_with_newline
 
     def write(columns: Mapping[str, Column]) -> tuple[Headers, Iterable[bytes]]:
-        written = encode(predictions(columns))
+        answer = predictions(columns)
+        is_plain = accepted.has_plain_values and len(answer.columns) == 1
+        written = application_json.encode_values(answer) if is_plain else encode(answer)
         return headers, _without_last_newline(written) if cut else written
 
     return write

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-from mlserver_forest.environment import GRPCKeepalive
+from mlserver_forest.environment_values import GRPCKeepalive
 from mlserver_forest.serving.http.sockets import drop_new_connections
 
 # RFC 9113, 4.1 and 6.8: a frame of 8 bytes, type 7, stream 0. It says that streams up to the

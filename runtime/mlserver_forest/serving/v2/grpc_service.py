@@ -18,7 +18,7 @@ from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2 as repository_pb
 from mlserver.types import RepositoryIndexRequest
 
-from mlserver_forest.environment import GRPCKeepalive
+from mlserver_forest.environment_values import GRPCKeepalive
 from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
