@@ -54,7 +54,9 @@ ask() { "$forest" invoke "$1" "$here/data/payload.csv" --accept text/csv >"$2"; 
 step "a training job" "$forest" fit "$here/data/iris.csv" --name "$name" --role "$role" \
   -p algorithm=random_forest -p n_estimators=100 ${IMAGE:+--image "$IMAGE"}
 step "its log" "$forest" logs "$name" --kind training-job
-step "a real-time endpoint" "$forest" deploy "$name" --name "$name" --role "$role"
+step "a version in the registry" "$forest" register "$name" --group "$name"
+step "its approval" "$forest" approve "$name" --reason "a trial" --yes
+step "a real-time endpoint" "$forest" deploy "$name@approved" --name "$name" --role "$role"
 step "answers in real time" ask "$name" real-time.csv
 step "a batch job" "$forest" transform "$name" "$here/data/payload.csv" --role "$role" \
   --accept text/csv --download batch
@@ -63,11 +65,14 @@ step "a serverless endpoint" "$forest" deploy "$name" --name "$name-serverless" 
   --serverless
 step "answers without a server" ask "$name-serverless" serverless.csv
 step "they are the same" same real-time.csv serverless.csv
-step "an update, blue/green" "$forest" deploy "$name" --name "$name" --env MODEL_SERVER_TIMEOUT=50 --yes
+step "an update, blue/green" "$forest" deploy "$name@approved" --name "$name" --env MODEL_SERVER_TIMEOUT=50 --yes
 step "its state" "$forest" status "$name"
 step "a rollback" "$forest" rollback "$name" --yes
 step "answers after the rollback" ask "$name" again.csv
 step "they are the same" same real-time.csv again.csv
 step "what exists" "$forest" list
+step "what it costs" "$forest" cost
+step "the endpoint as code" "$forest" export "$name" --terraform --out "$name.tf"
 step "the end of the endpoint" "$forest" delete "$name" --yes
 step "the end of the serverless one" "$forest" delete "$name-serverless" --yes
+step "the end of the version" "$forest" delete "$name" --kind model-package-group --yes
