@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.parallel_calls import in_parallel
 from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.aws.storage import split_uri
@@ -45,6 +46,19 @@ class ReadCaptured:
             *(one.as_json() for one in listings),
             *({**one.as_json(), "repeated": "for each object"} for one in each),
         ]
+
+
+def variants_below(existing: Existing, uri: str) -> tuple[str, ...]:
+    """The prefixes of all variants whose data an endpoint captured, also of those that are gone.
+
+    Args:
+        existing: the account.
+        uri: the prefix of the endpoint's captured data.
+    """
+    bucket, prefix = split_uri(uri.rstrip("/") + "/")
+    request = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/"}
+    found = existing.items(Call("s3", "ListObjectsV2", request, items="CommonPrefixes"))
+    return tuple(f"s3://{bucket}/{one['Prefix'].rstrip('/')}" for one in found)
 
 
 def read_captured(aws: "Aws", wanted: ReadCaptured) -> Answer:

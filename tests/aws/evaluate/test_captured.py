@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aws.account import AS_ROLE, BUCKET
+from aws.account import AS_ROLE, BUCKET, POLL
 from aws.captured_traffic import capture_key, record
 
 ROWS = {"a": ("5.9,3.0,5.1,1.8", "virginica"), "b": ("5.1,3.5,1.4,0.2", "setosa")}
@@ -48,6 +48,9 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
     by_variant = {one["name"]: one["metrics"]["accuracy"] for one in found["segments"]}
     assert by_variant == {"AllTraffic": 0.5, "new": 1}
     assert [one["name"] for one in found["over_time"]] == [f"{datetime.now(UTC):%Y-%m-%d}"]
+    # A variant that is gone has answered, too.
+    assert account.forest("promote", "iris", "new", "--yes", *POLL).code == 0
+    assert evaluate(account, "iris", "--labels", labels) == found
     found = evaluate(
         account, model_dir, f"{PREFIX}/iris/", "--labels", labels, "--by", "petal_width"
     )

@@ -45,6 +45,11 @@ class ComparedEndpoint:
     models: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def captured(self) -> str:
+        """The S3 prefix below which the folders of its variants are."""
+        return f"{self.capture_uri.rstrip('/')}/{self.name}"
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """The names of all variants."""
         return tuple(self.shares)
@@ -123,8 +128,7 @@ def captured_prefixes(endpoint: ComparedEndpoint) -> tuple[str, ...]:
     if not endpoint.capture_uri:
         return ()
     split_uri(endpoint.capture_uri)
-    place = f"{endpoint.capture_uri.rstrip('/')}/{endpoint.name}"
-    return tuple(f"{place}/{name}" for name in endpoint.variants)
+    return tuple(f"{endpoint.captured}/{name}" for name in endpoint.variants)
 
 
 def plan(endpoint: ComparedEndpoint) -> Plan:

@@ -46,7 +46,7 @@ def source_of_prefixes(prefixes: tuple[str, ...], since: timedelta | None) -> Ca
 
 
 def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> CapturedSource:
-    """What an endpoint captures, and the model of the variant with the most traffic.
+    """What an endpoint has captured, and the model of the variant with the most traffic now.
 
     Args:
         session: the account.
@@ -57,12 +57,12 @@ def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> C
         DeploymentError: if there is no such endpoint.
         InvalidData: if it captures nothing, or its model is no archive in S3.
     """
-    from mlserver_forest.aws.compare.plan import captured_prefixes, find_compared
+    from mlserver_forest.aws.captured_data import variants_below
+    from mlserver_forest.aws.compare.plan import find_compared
     from mlserver_forest.aws.sagemaker_model import data_of_model, model_look_up
 
     found = find_compared(session.existing, endpoint, since, "")
-    prefixes = captured_prefixes(found)
-    if not prefixes:
+    if not found.capture_uri:
         raise InvalidData(
             f"endpoint {endpoint} captures no answers; forest deploy --capture captures those to "
             "come, and forest evaluate MODEL s3://PREFIX reads what was captured before"
@@ -72,8 +72,9 @@ def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> C
     if not archives or not archives[0].endswith(_ARCHIVE):
         raise InvalidData(
             f"the model of endpoint {endpoint} is no archive in S3; give the model directory and "
-            f"the prefix: forest evaluate MODEL {prefixes[0]}"
+            f"the prefix: forest evaluate MODEL {found.captured}"
         )
+    prefixes = variants_below(session.existing, found.captured)
     return CapturedSource(prefixes, found.start, archives[0])
 
 
