@@ -28,9 +28,9 @@ def run_tracked(
         return
     _require_mlflow()
     limit_mlflow()
-    from mlserver_forest.mlflow.tracking.training_run import TrainingRun
+    from mlserver_forest.mlflow.tracking.logged_training import LoggedTraining
 
-    run = TrainingRun(say)
+    run = LoggedTraining(say)
     run.start()
     try:
         train()

@@ -23,7 +23,7 @@ _FAILED, _FINISHED = "FAILED", "FINISHED"
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
-class TrainingRun:
+class LoggedTraining:
     """A run of MLflow that begins before a training and ends after it.
 
     Whatever fails here is said and ends nothing: the model is worth more than the log of it.
