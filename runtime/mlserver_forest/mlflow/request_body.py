@@ -14,14 +14,14 @@ _EXACT = 1 << 53
 
 
 @dataclass(frozen=True)
-class RequestBody:
+class InvocationBody:
     """A body and its media type."""
 
     content: bytes
     media_type: str
 
 
-def body_of(inputs: Any) -> RequestBody:
+def body_of(inputs: Any) -> InvocationBody:
     """Write rows so that no number of theirs is rounded.
 
     Args:
@@ -33,11 +33,11 @@ def body_of(inputs: Any) -> RequestBody:
     """
     if hasattr(inputs, "to_parquet"):
         whole = _with_integers(inputs)
-        return RequestBody(whole.to_parquet(None, index=False), "application/x-parquet")
+        return InvocationBody(whole.to_parquet(None, index=False), "application/x-parquet")
     if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "biuf":
         file = io.BytesIO()
         np.save(file, inputs, allow_pickle=False)
-        return RequestBody(file.getvalue(), "application/x-npy")
+        return InvocationBody(file.getvalue(), "application/x-npy")
     if isinstance(inputs, np.ndarray):
         inputs = inputs.tolist()
     if not isinstance(inputs, dict | list):
@@ -45,7 +45,9 @@ def body_of(inputs: Any) -> RequestBody:
             f"the rows are {format_value(inputs)}; expected a data frame, an array, or a document "
             'such as {"dataframe_split": {"columns": [...], "data": [[...]]}}'
         )
-    return RequestBody(orjson.dumps(inputs, option=orjson.OPT_SERIALIZE_NUMPY), "application/json")
+    return InvocationBody(
+        orjson.dumps(inputs, option=orjson.OPT_SERIALIZE_NUMPY), "application/json"
+    )
 
 
 def _with_integers(frame: Any) -> Any:
