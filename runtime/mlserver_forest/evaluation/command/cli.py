@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +56,11 @@ def evaluate(
     server gave are measured, by version if there are several.
     """
     try:
-        with _opened(model) as directory:
-            if labels is None:
-                found = _of_files(directory, files, target, by or "")
-            else:
-                names = tuple(name.strip() for name in key.split(",") if name.strip())
-                found = _of_log(directory, files, (labels, target, names), by)
+        if labels is None:
+            found = _of_file(model, files, target, by or "")
+        else:
+            names = tuple(name.strip() for name in key.split(",") if name.strip())
+            found = _of_log(model, files, (labels, target, names), by)
         text = json.dumps(found.to_json(), indent=1, allow_nan=False)
         if out is not None:
             out.write_text(text + "\n", "utf-8")
@@ -72,15 +70,10 @@ def evaluate(
     click.echo(text if as_json else str(found))
 
 
-def _opened(model: Path) -> AbstractContextManager[Path]:
-    from mlserver_forest.artifact.model_archive import opened_model
-
-    return opened_model(model)
-
-
-def _of_files(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
+def _of_file(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
     import numpy as np
 
+    from mlserver_forest.artifact.model_archive import opened_model
     from mlserver_forest.artifact.model_directory import load
     from mlserver_forest.engine.threads import KernelThreads
     from mlserver_forest.evaluation.command.labeled_file import LabeledFile
@@ -88,7 +81,8 @@ def _of_files(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Ev
     from mlserver_forest.model.compile_ahead import preparing
     from mlserver_forest.resources import n_cpus
 
-    loaded = load(model, preparing(explains=False))
+    with opened_model(model) as directory:
+        loaded = load(directory, preparing(explains=False))
     names = [target, by] if by else [target]
     read = [LabeledFile(file, loaded.schema, names) for file in _data_files(files)]
     return evaluate_model(
