@@ -303,6 +303,7 @@ def test_what_is_wrong_in_the_file_is_named_with_its_key(account, tuning):
         (("--run", "--parameter", "Bra=1"), "--parameter Bra is not a key here; did you mean Bar?"),
         (("--run", "--parameter", "Bar=x"), "--parameter Bar=x: expected a number"),
         (("--run", "--parameter", "InstanceType=m5.large"), "--parameter 'm5.large': expected an"),
+        (("--run", "--parameter", "InstanceType=ml.m5d.large"), "which take no KMS key; write"),
         (("--schedule", "daily"), "--schedule 'daily': expected such as 'rate(1 day)'"),
         (("--run", "--out", "x"), "--run cannot be used with --out"),
         (("--timezone", "CET"), "--timezone requires --schedule"),

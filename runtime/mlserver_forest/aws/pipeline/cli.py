@@ -15,6 +15,7 @@ from mlserver_forest.aws.fit.options import Check
 from mlserver_forest.aws.infrastructure import find_role, parse_pairs
 from mlserver_forest.aws.naming import checked_name, is_ours
 from mlserver_forest.aws.pipeline.definition import (
+    INSTANCE_TYPE,
     REGISTER,
     PipelineSpec,
     parameters_of,
@@ -126,6 +127,7 @@ def _check(
             raise DeploymentError(unknown_key(f"--parameter {name}", name, defaults))
         if not isinstance(defaults[name], str):
             _check_number(name, value)
+    _check_disks(wanted, given.get(INSTANCE_TYPE, ""))
     definition = pipeline_definition(wanted)
     try:
         check_definition(definition, defaults, session.models)
@@ -133,6 +135,17 @@ def _check(
         raise read.refusal(error) from error
     # The values of the command line are named by the options of the command line.
     check_definition(definition, {**defaults, **given}, session.models)
+
+
+def _check_disks(wanted: PipelineSpec, instance_type: str) -> None:
+    """The key of volumes is in the definition, and local disks take none."""
+    shared, usual = wanted.fit.infrastructure, wanted.fit.machines.instance_type
+    keys = [bool(shared.volume_key(one)) for one in (usual, instance_type or usual)]
+    if keys[0] != keys[1]:
+        raise DeploymentError(
+            f"--parameter {INSTANCE_TYPE}={instance_type}: of {usual} and {instance_type}, one has "
+            "local disks, which take no KMS key; write instance-type into the file"
+        )
 
 
 def _check_number(name: str, value: str) -> None:
