@@ -90,6 +90,8 @@ COMMANDS = {
     ),
     "deploy linear": (*DEPLOY, "--traffic", "linear"),
     "deploy from the defaults": (*DEPLOY, "--reset", "--no-capture", "--autoscale", "off"),
+    "deploy a variant": (*DEPLOY, "--variant", "new=10%", "--capture"),
+    "deploy a shadow": (*DEPLOY, "--shadow", "new=50%", "--capture"),
     "deploy an approved version": ("deploy", "churn@approved", "--role", ROLE),
     "register": ("register", "s3://b/model.tar.gz", "--group", "churn", *SHARED[2:]),
     "register everything": (
@@ -130,6 +132,15 @@ COMMANDS = {
     "list": ("list", "--any", "--jobs", "50"),
     "list groups": ("list", "--group"),
     "list versions": ("list", "--group", "churn"),
+    "compare": ("compare", "my-endpoint", "--since", "6h", "--capture-uri", "s3://b/captured"),
+    "promote": ("promote", "my-endpoint", "new", "--instance-count", "2", "--no-wait"),
+    "cost": ("cost", "--any", "--since", "30d", "--measured", "200", "--rows", "2"),
+    "cost at a rate": (
+        *("cost", "my-endpoint", "--rate", "5", "--seconds", "0.02", "--memory-mb", "4096"),
+        *("--price", "ml.m6g.large=0.1"),
+    ),
+    "export": ("export", "my-endpoint", "--terraform", "--out", "x.tf"),
+    "export a template": ("export", "my-endpoint", "--cloudformation"),
     "rollback": ("rollback", "my-endpoint", "--no-wait"),
     "rollback listed": ("rollback", "my-endpoint", "--list"),
     "rollback further": ("rollback", "my-endpoint", "--steps", "3"),
@@ -143,6 +154,11 @@ COMMANDS = {
 }
 # Values that only AWS knows are in angle brackets, which match none of AWS's patterns.
 OPEN = {
+    "deploy a variant",
+    "deploy a shadow",
+    "promote",
+    "export",
+    "export a template",
     "fit without names",
     "deploy a training job",
     "transform a training job",
@@ -208,8 +224,9 @@ def test_the_check_itself_finds_faults():
 
 def test_every_option_is_in_a_case():
     """A new option needs a case here."""
-    given = {word for words in COMMANDS.values() for word in words if word.startswith("-")}
     for name in sorted({words[0] for words in COMMANDS.values()}):
+        cases = [words for words in COMMANDS.values() if words[0] == name]
+        given = {word for words in cases for word in words if word.startswith("-")}
         command = forest.get_command(None, name)
         for option in command.params:
             names = {*option.opts, *option.secondary_opts}

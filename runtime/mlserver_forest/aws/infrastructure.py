@@ -17,8 +17,6 @@ from mlserver_forest.errors import DeploymentError
 
 # What aws sts get-caller-identity prints for a role that was assumed.
 _ROLE_SESSION = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/(?P<name>[^/]+)/.+")
-# "Tagging your AWS resources", AWS's guide: the prefix is reserved, in any case of letters.
-_OF_AWS = "aws:"
 _ROLE = click.option("--role", required=True, help="The name or ARN of SageMaker's role.")
 _ROLE_OR_PRESENT = click.option(
     "--role",
@@ -151,11 +149,6 @@ def _tags(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The user's tags, none of which may take the place of one of this tool's."""
     tags = parse_pairs("--tag", words)
     for key, value in tags:
-        if key.lower().startswith(_OF_AWS):
-            raise DeploymentError(
-                f"--tag {key}={value}: AWS keeps keys that begin with {_OF_AWS} to itself; choose "
-                "another key"
-            )
         if key.lower().startswith(NAMESPACE):
             raise DeploymentError(
                 f"--tag {key}={value}: keys that begin with {NAMESPACE} are this tool's own; "
