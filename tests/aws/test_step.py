@@ -103,7 +103,9 @@ COMMANDS = {
     "approve": (
         *("approve", "churn", "--reason", "better", "--sample", str(IRIS), "--target", "0"),
     ),
-    "reject": ("reject", "churn@3", "--reason", "worse"),
+    "reject": (
+        *("reject", "churn@3", "--reason", "worse", "--sample", str(IRIS), "--target", "0"),
+    ),
     "invoke": ("invoke", "my-endpoint", str(PAYLOAD)),
     "invoke with everything": (
         *("invoke", "my-endpoint", str(PAYLOAD), "--content-type", "text/csv"),
