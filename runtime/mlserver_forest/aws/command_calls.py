@@ -103,7 +103,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
         "resourcegroupstaggingapi:GetResources",
         *("sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages"),
-        *_describe("ModelPackage"),
+        *(*_describe("ModelPackage"), "s3:GetObject"),
     ),
     "rollback": (
         *_describe("Endpoint", "EndpointConfig", "Model"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
-from mlserver_forest.aws.naming import checked_name
-from mlserver_forest.aws.step import Answer, Call
+from mlserver_forest.aws.naming import checked_name, tag_list
+from mlserver_forest.aws.step import Answer, Call, Step
 from mlserver_forest.errors import DeploymentError
 
 APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
@@ -81,6 +81,25 @@ def resolve_version(existing: Existing, model: str, region: str, say: Say) -> st
 def group_look_up(group: str) -> Call:
     """The call that describes a group."""
     return Call("sagemaker", "DescribeModelPackageGroup", {"ModelPackageGroupName": group})
+
+
+def group_step(existing: Existing, group: str, tags: Sequence[tuple[str, str]] = ()) -> Step:
+    """The step that creates a group unless it exists.
+
+    Args:
+        existing: the account.
+        group: its name.
+        tags: the user's tags.
+    """
+    request = {"ModelPackageGroupName": group, "Tags": tag_list(tags)}
+    return existing.settle(
+        Step(
+            Call("sagemaker", "CreateModelPackageGroup", request),
+            found_by=group_look_up(group),
+            makes=f"model package group {group}",
+            removed_by=f"forest delete {group} --kind model-package-group",
+        )
+    )
 
 
 def package_look_up(arn: str) -> Call:

@@ -20,7 +20,7 @@ DECIDED_BY, DECIDED_AT = "decided-by", "decided-at"
 _MOST, _LONGEST_KEY, _LONGEST_VALUE = 48, 128, 256
 _MOST_METRICS = 20
 _METRIC = re.compile(r"(?!version:|mlserver-forest:)[^:]+:[^:]+")
-_NUMBER = re.compile(r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?")
 _REFUSED = re.compile(r"[^\w\s.:/=+\-@]")
 
 

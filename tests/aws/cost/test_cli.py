@@ -2,17 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from aws.account import AS_ROLE, FIT, MODEL
+from mlserver_forest.aws.cost.choices import GRAVITON
 
 
-def calls(account, endpoint, counts, seconds):
+def calls(account, endpoint, counts, seconds, variant="AllTraffic"):
     """Calls in the last hours, a count for each, as CloudWatch keeps them."""
     cloudwatch = account.client("cloudwatch")
     dimensions = [
         {"Name": "EndpointName", "Value": endpoint},
-        {"Name": "VariantName", "Value": "AllTraffic"},
+        {"Name": "VariantName", "Value": variant},
     ]
     now = datetime.now(UTC)
     for hours, count in enumerate(counts):
@@ -93,6 +95,24 @@ def test_what_is_unknown_stays_unknown(two):
     assert "b: 1 x ml.r5.large: cost per hour unknown" in done.out
     assert "in all: 0 USD per hour, and 1 of unknown cost" in done.out
     assert "the number of calls of b is unknown: cloudwatch GetMetricStatistics" in done.err
+
+
+def test_copies_for_a_shadow_variant_are_no_predictions(account):
+    assert account.forest("deploy", MODEL, *AS_ROLE, "--name", "a").code == 0
+    shadow = ("deploy", MODEL, "--name", "a", "--shadow", *AS_ROLE, "--yes")
+    assert account.forest(*shadow).code == 0
+    for variant in ("AllTraffic", "shadow"):
+        calls(account, "a", [240], 0.05, variant)
+    (found,) = account.forest("cost", "a", "--json", "--since", "24h").json["found"]
+    assert [one["variant"] for one in found["instances"]] == ["AllTraffic", "shadow"]
+    assert found["calls_per_hour"] == 10
+    assert found["per_1000_predictions"] == pytest.approx(23)
+
+
+def test_the_types_that_are_proposed_are_those_of_endpoints():
+    shape = boto3.client("sagemaker", region_name="eu-west-1").meta.service_model
+    known = shape.shape_for("ProductionVariantInstanceType").enum
+    assert {f"ml.{family}.large" for family in GRAVITON.values()} <= set(known)
 
 
 def test_a_job_costs_while_it_runs(account):

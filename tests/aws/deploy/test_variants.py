@@ -120,6 +120,9 @@ def test_what_several_variants_cannot_be_is_said_in_words(account):
         ): "has no variant new; give a new one",
         ("deploy", "--name", "churn", "--variant", "new=10%"): "MODEL is missing",
         ("deploy", "--name", "churn"): "MODEL is missing",
+        ("deploy", "--name", "churn", "--variant", "AllTraffic=10%"): (
+            "AllTraffic is the only production variant of endpoint churn, and takes all"
+        ),
         ("deploy", "--name", "churn", "--variant", "AllTraffic", "--env", "A=1"): "give MODEL, too",
         ("deploy", OTHER, "--name", "churn", "--variant", "new=1%", "--reset"): "with --reset",
         ("deploy", OTHER, "--name", "churn", "--variant", "new=1%", "--alarm", "a"): (
@@ -207,5 +210,11 @@ def test_a_dry_run_prints_what_is_known_with_and_without_an_account(account):
         done = account.forest(*words, "--dry-run", **nobody)
         assert done.code == 0, (words, done.err)
         operations = {call["operation"]: call["request"] for call in done.json["calls"]}
-        others = operations.get("CreateEndpointConfig", {}).get("ProductionVariants", [])[1:]
-        assert others == [UNKNOWN] * (words[0] == "deploy")
+        assert "CreateEndpoint" not in operations
+        made = operations.get("CreateEndpointConfig", {})
+        found = made.get("ProductionVariants", [])
+        if "--shadow" in words:
+            assert found == [UNKNOWN]
+            assert [one["VariantName"] for one in made["ShadowProductionVariants"]] == ["shadow"]
+        else:
+            assert found[1:] == [UNKNOWN] * (words[0] == "deploy")

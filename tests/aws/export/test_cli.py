@@ -7,10 +7,13 @@ import pytest
 from cfnlint.api import lint
 
 from aws.account import AS_ROLE, MODEL
-from mlserver_forest.aws.export.aws_resource import AwsResource
+from mlserver_forest.aws.export.aws_resource import AwsResource, resources_of
+from mlserver_forest.aws.export.cloudformation import to_cloudformation
+from mlserver_forest.aws.export.exported_endpoint import ExportedEndpoint
 from mlserver_forest.aws.export.hcl import quoted
 from mlserver_forest.aws.export.terraform import to_terraform
 from mlserver_forest.aws.export.terraform_arguments import ARGUMENTS
+from mlserver_forest.aws.scaling import Scaling
 
 ODD = 'a "${b}" %{c} \\d\n'
 DEPLOY = ("deploy", MODEL, *AS_ROLE, "--name", "waits", "--async", "--autoscale", "0:2")
@@ -110,3 +113,26 @@ def test_what_the_provider_lacks_is_told():
 
 def test_text_is_text_and_no_template():
     assert quoted('"${a}" %{if b} \\ \n\x00é') == r'"\"$${a}\" %%{if b} \\ \n\u0000é"'
+    assert quoted("\U000e0001") == r'"\U000e0001"'
+
+
+def test_each_secret_has_a_name_of_its_own():
+    """Also those of several containers, and those whose names differ in their case."""
+    containers = [
+        {"Image": "a", "Environment": {"DB_PASSWORD": "1", "db_password": "2"}},
+        {"Image": "b", "Environment": {"DB_PASSWORD": "3"}},
+    ]
+    found = ExportedEndpoint(
+        endpoint={"EndpointName": "e", "EndpointConfigName": "c"},
+        configuration={"ProductionVariants": [{"VariantName": "v", "ModelName": "m"}]},
+        models={"m": {"Containers": containers}},
+        tags={"e": {}, "c": {}, "m": {}},
+        scaling=Scaling(),
+        alarms=(),
+    )
+    resources = resources_of(found)
+    names = list(json.loads(to_cloudformation(resources, "about"))["Parameters"])
+    assert names[0] == "ModelDbPassword"
+    assert names[1].startswith("ModelDbPassword")
+    assert names[2] == "ModelContainer2DbPassword"
+    assert to_terraform(resources, "about").text.count('variable "') == 3

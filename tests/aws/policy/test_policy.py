@@ -68,6 +68,7 @@ COMMANDS = (
     ("list",),
     ("list", "--group"),
     ("list", "--group", "registered"),
+    ("list", "--group", "measured"),
     ("delete", "registered@2", "--yes"),
     ("delete", "registered", "--kind", "model-package-group", "--yes"),
     ("cost",),
@@ -102,6 +103,23 @@ def recorded(monkeypatch):
     return calls
 
 
+def register_measured(account):
+    """A version as a pipeline registers it, whose metrics are in a file in S3."""
+    client = account.client("sagemaker")
+    client.create_model_package_group(ModelPackageGroupName="measured")
+    source = {"ContentType": "application/json", "S3Uri": "s3://a/evaluation.json"}
+    client.create_model_package(
+        ModelPackageGroupName="measured",
+        ModelMetrics={"ModelQuality": {"Statistics": source}},
+        InferenceSpecification={
+            "Containers": [{"Image": "i"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )
+    client.close()
+
+
 def test_each_call_of_each_command_is_in_the_table_and_no_other(
     account, iris_server, model_dir, recorded, tmp_path, monkeypatch
 ):
@@ -120,6 +138,7 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
     for name, bar in {"first": "0.8", "second": "0.9"}.items():
         text = PIPELINE.replace("BAR", bar)
         (tmp_path / f"{name}.toml").write_text(f"tag = {{ bar = '{bar}' }}{text}")
+    register_measured(account)
     made = defaultdict(set)
     for words in (("fit", big, *FIT[2:], "--no-wait"), *COMMANDS):
         recorded.clear()
@@ -158,8 +177,10 @@ def test_the_calls_of_a_push_are_in_the_table(account, tmp_path):
 
 def test_the_page_lists_the_calls_of_each_command():
     page = (ROOT / "docs" / "sagemaker.md").read_text()
-    for name, calls in COMMAND_CALLS.items():
-        assert f"| `{name}` | {', '.join(sorted(calls))} |" in page
+    rows = page.partition("| Command | Calls |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert rows.splitlines() == [
+        f"| `{name}` | {', '.join(sorted(calls))} |" for name, calls in COMMAND_CALLS.items()
+    ]
 
 
 def policy(*words):

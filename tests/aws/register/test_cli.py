@@ -288,6 +288,26 @@ def test_what_is_not_there_is_said(account, words, said):
     assert said in done.err
 
 
+def test_the_image_is_one_for_the_instances(account, sagemaker, model_dir):
+    """The last image that was pushed may be for other processors than a version's instances."""
+    account.push_image("pushed-arm64-20260501T120000.000000Z", "graviton")
+    words = ("--repository", "graviton", "--json")
+    done = account.forest("register", model_dir, "--group", "churn", *words)
+    assert "no image in ECR repository graviton is for linux/amd64" in done.json["error"]
+    words = (*words, "--instance-type", "ml.c7g.large")
+    done = account.forest(
+        "register", model_dir, "--group", "churn", *words, "--instance-type", "ml.m5.large"
+    )
+    assert "ml.c7g.large runs linux/arm64 and ml.m5.large runs linux/amd64" in done.json["error"]
+    job = ("--transform-instance-type", "ml.m5.large")
+    done = account.forest("register", model_dir, "--group", "churn", *words, *job)
+    assert "which no batch transform job does" in done.json["error"]
+    register(account, model_dir, *words[:2], *words[3:])
+    request = dict(account.stand_in.calls)["CreateModelPackage"]["InferenceSpecification"]
+    assert request["SupportedRealtimeInferenceInstanceTypes"] == ["ml.c7g.large"]
+    assert "SupportedTransformInstanceTypes" not in request
+
+
 def test_every_instance_type_is_one_that_aws_knows():
     from mlserver_forest.aws.instance_families import real_time_types, transform_types
 

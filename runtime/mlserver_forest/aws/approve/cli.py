@@ -88,7 +88,9 @@ def _compared(
         session.say("a dry run does not compare the versions")
         return None
     with tempfile.TemporaryDirectory(prefix="forest-approve-") as folder:
-        found = compare_packages(session.aws, decision, sample, target, Path(folder), session.bar)
+        found = compare_packages(
+            session.aws, decision, sample, target, Path(folder), session.bar, session.say
+        )
     if found is None:
         more = ", so that --sample has nothing to compare" if sample else ""
         session.say(f"no other version of {decision.name.group} is approved{more}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlserver_forest.aws.approve.plan import ApprovalDecision
 from mlserver_forest.aws.fetched_model import Bar, fetch_archive, unpack_archive
-from mlserver_forest.aws.package_metadata import metrics_of_package
+from mlserver_forest.aws.registered_metrics import Say, find_metrics
 from mlserver_forest.aws.step import Answer
 from mlserver_forest.errors import DeploymentError
 from mlserver_forest.evaluation.text_table import text_table
@@ -55,7 +55,13 @@ class PackageComparison:
 
 
 def compare_packages(
-    aws: "Aws", decision: ApprovalDecision, sample: Path | None, target: str, folder: Path, bar: Bar
+    aws: "Aws",
+    decision: ApprovalDecision,
+    sample: Path | None,
+    target: str,
+    folder: Path,
+    bar: Bar,
+    say: Say,
 ) -> PackageComparison | None:
     """Compare a version with the one that is approved now; None if there is none.
 
@@ -66,10 +72,11 @@ def compare_packages(
         target: the position of the target in a CSV file that does not name its columns.
         folder: where the artifacts are unpacked.
         bar: makes a progress bar.
+        say: prints a line about what cannot be read.
     """
     if decision.found is None or decision.approved is None:
         return None
-    before, after = metrics_of_package(decision.approved), metrics_of_package(decision.found)
+    before, after = (find_metrics(aws, one, say) for one in (decision.approved, decision.found))
     names = dict.fromkeys((*after, *before))
     document, details = _of_artifacts(aws, decision, sample, target, folder, bar)
     return PackageComparison(

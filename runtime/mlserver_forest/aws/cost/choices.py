@@ -12,8 +12,9 @@ from mlserver_forest.aws.cost.priced import Priced, money
 from mlserver_forest.aws.endpoint import SERVERLESS
 from mlserver_forest.aws.prices import Prices
 
-# Families of processors whose newer Graviton family has as many CPUs and as much memory.
-_GRAVITON = {"m5": "m6g", "m6i": "m7g", "c5": "c6g", "c6i": "c7g", "r5": "r6g", "r6i": "r7g"}
+# Families whose Graviton family, of those that endpoints run on, has as many CPUs and as much
+# memory.
+GRAVITON = {"m5": "m6g", "m6i": "m6g", "c5": "c6g", "c6i": "c7g", "r5": "r6g", "r6i": "r6g"}
 # SageMaker's guide, "Load testing your autoscaling configuration": start with a factor of 0.5.
 _SAFETY = 0.5
 # The price of a second at this memory, for --price.
@@ -116,9 +117,9 @@ def _is_cheaper(choice: Choice, one: Priced) -> bool:
 def _graviton(one: Priced, price_list: Prices) -> Iterator[Choice]:
     running = one.running[0]
     _, family, size = [*running.instance_type.split("."), "", ""][:3]
-    if family not in _GRAVITON:
+    if family not in GRAVITON:
         return
-    other = f"ml.{_GRAVITON[family]}.{size}"
+    other = f"ml.{GRAVITON[family]}.{size}"
     yield Choice(
         f"Graviton, {running.count} x {other}",
         price_list.hourly(other, running.count),

@@ -19,6 +19,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.aws.status.describe import running_instances
 from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.traffic_shares import SHADOW
 from mlserver_forest.errors import DeploymentError
 
 _MOST = 1000
@@ -105,7 +106,9 @@ def _with_traffic(
         traffic = traffic_at(options["rate"], options["seconds"])
     else:
         now = datetime.now(UTC)
-        names = variant_names(one.found)
+        # The calls of a shadow variant are copies, whose answers nobody gets.
+        production = {name: part for name, part in one.found.items() if name != SHADOW}
+        names = variant_names(production)
         traffic = find_traffic(session.existing, one.name, names, hours, now)
     return replace(item, traffic=traffic, rows_per_call=options["rows"])
 

@@ -147,6 +147,8 @@ def _endpoint_steps(deploy: Deploy, existing: Existing, poll: float | None) -> t
     if deploy.present is None:
         return (create,), ()
     there = deploy.there
+    if there is None and deploy.target:  # Only an endpoint that exists gets a further variant.
+        return unknown_update_steps(name, _update_request(deploy)), ()
     if there is None:
         create = replace(create, unless=ENDPOINT.look_up(name))
         return (create, *unknown_update_steps(name, _update_request(deploy))), ()

@@ -38,6 +38,8 @@ def wanted_variants(
     Raises:
         DeploymentError: if the variant is new, and its share is not given.
     """
+    if kept is None and target and target.is_shadow:
+        return {PRODUCTION: [_UNKNOWN], SHADOW: [variant]}
     if kept is None:
         return {PRODUCTION: [variant, *([_UNKNOWN] if target else [])]}
     name = variant["VariantName"]
@@ -75,6 +77,11 @@ def check_target(kept: PresentEndpoint, target: VariantOption) -> None:
         raise DeploymentError(
             f"{name} is a production variant of endpoint {endpoint}; give the shadow variant "
             "another name, such as --shadow new"
+        )
+    if production == [name] and target.percent not in {None, _ALL}:
+        raise DeploymentError(
+            f"{name} is the only production variant of endpoint {endpoint}, and takes all of the "
+            f"requests: leave ={target.percent:g}% out, or give it to another variant"
         )
     if target.is_shadow and len(production) > 1:
         raise DeploymentError(

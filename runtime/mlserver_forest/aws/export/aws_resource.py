@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.aws.export.exported_endpoint import ExportedEndpoint
+from mlserver_forest.aws.naming import digest_of
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 
 MODEL, CONFIGURATION = "AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"
@@ -144,8 +145,9 @@ def _without_secrets(label: str, value: Any) -> Any:
 
     CloudFormation would also look up ``{{resolve:...}}``, wherever it stands.
     """
-    if isinstance(value, list):
-        return [_without_secrets(label, one) for one in value]
+    if isinstance(value, list):  # Containers, each of which has variables of its own.
+        labels = (label, *(f"{label}Container{n}" for n in range(2, len(value) + 1)))
+        return [_without_secrets(one, part) for one, part in zip(labels, value, strict=False)]
     if not isinstance(value, Mapping):
         return value
     found = {name: _without_secrets(label, one) for name, one in value.items()}
@@ -162,5 +164,7 @@ def _is_secret(name: str, text: str) -> bool:
 
 
 def _secret(label: str, name: str) -> Secret:
-    words = "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", name.lower()))
-    return Secret(f"{label}{words}", f"The variable {name} of {label}.")
+    words = [word.capitalize() for word in name.lower().split("_") if word]
+    # db_password and DB_PASSWORD are different variables.
+    end = "" if "_".join(words).upper() == name else digest_of(name)[:4]
+    return Secret("".join((label, *words, end)), f"The variable {name} of {label}.")

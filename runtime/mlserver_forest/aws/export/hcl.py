@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BASIC = 0xFFFF
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -26,8 +27,12 @@ class NestedBlocks:
 def quoted(text: str) -> str:
     """A string literal, in which ${ and %{ begin no template."""
     escaped = "".join(_ESCAPES.get(one, one) for one in text)
-    escaped = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped)
+    escaped = "".join(one if one.isprintable() else _code(ord(one)) for one in escaped)
     return '"' + escaped.replace("${", "$${").replace("%{", "%%{") + '"'
+
+
+def _code(point: int) -> str:
+    return f"\\u{point:04x}" if point <= _BASIC else f"\\U{point:08x}"
 
 
 def block(kind: str, labels: tuple[str, ...], body: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def _list_registered(session: Session, group: str) -> None:
     if group == _EVERY_GROUP:
         found = list_groups(session.existing)
     else:
-        found = list_versions(session.existing, checked_name(group))
+        found = list_versions(session.existing, session.aws, checked_name(group), session.say)
     is_unknown = session.dry_run and not found.rows
     if session.carry_out(tuple(map(Step, found.calls)) if is_unknown else ()) is None:
         return

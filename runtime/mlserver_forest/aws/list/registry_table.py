@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.existing import UNKNOWN, Existing
@@ -13,14 +13,14 @@ from mlserver_forest.aws.model_group import (
     package_look_up,
     versions_call,
 )
-from mlserver_forest.aws.package_metadata import (
-    DECIDED_AT,
-    DECIDED_BY,
-    HEADLINE,
-    metrics_of_package,
-)
+from mlserver_forest.aws.package_metadata import DECIDED_AT, DECIDED_BY
+from mlserver_forest.aws.parallel_calls import in_parallel
+from mlserver_forest.aws.registered_metrics import Say, find_metrics
 from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mlserver_forest.aws.client import Aws
 
 # The number of versions that are described, newest first.
 MOST_DESCRIBED = 50
@@ -71,8 +71,14 @@ def list_groups(existing: Existing) -> RegisteredTable:
     )
 
 
-def list_versions(existing: Existing, group: str) -> RegisteredTable:
+def list_versions(existing: Existing, aws: "Aws", group: str, say: Say) -> RegisteredTable:
     """The versions of a group, the newest first.
+
+    Args:
+        existing: the account, for look-ups.
+        aws: the account, from which the metrics of pipelines are read.
+        group: the group's name.
+        say: prints a line about what cannot be read.
 
     Raises:
         DeploymentError: if there is no such group, or if it has no versions.
@@ -92,7 +98,9 @@ def list_versions(existing: Existing, group: str) -> RegisteredTable:
     except Refused as error:
         if error.is_general:
             raise
-    rows = [_version_row(existing, one, call) for one, call in zip(shown, calls, strict=True)]
+    known = [_known(existing, one, call) for one, call in zip(shown, calls, strict=True)]
+    metrics = in_parallel(lambda one: find_metrics(aws, one, say), known)
+    rows = [_version_row(one, found) for one, found in zip(known, metrics, strict=True)]
     older = len(found) - len(shown)
     return RegisteredTable(
         (versions_call(group),),
@@ -117,15 +125,18 @@ def _group_row(existing: Existing, group: Answer) -> dict[str, Any]:
     }
 
 
-def _version_row(existing: Existing, summary: Answer, call: Call) -> dict[str, Any]:
+def _known(existing: Existing, summary: Answer, call: Call) -> Answer:
+    """The description of a version, or its summary if it may not be described."""
     try:
         answer = existing.find(call)
     except Refused:
         answer = None
-    found = summary if answer is None or answer is UNKNOWN else {**summary, **answer}
+    return summary if answer is None or answer is UNKNOWN else {**summary, **answer}
+
+
+def _version_row(found: Answer, metrics: Mapping[str, float]) -> dict[str, Any]:
     metadata = found.get("CustomerMetadataProperties") or {}
-    metrics = metrics_of_package(found)
-    name = metadata.get(HEADLINE, "")
+    name = next(iter(metrics), "")
     status = str(found.get("ModelApprovalStatus", ""))
     return {
         "version": int(found["ModelPackageVersion"]),

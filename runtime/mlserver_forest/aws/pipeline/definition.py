@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.aws.fit.plan import Fit, Input, definition
+from mlserver_forest.aws.inference_specification import inference_specification
 from mlserver_forest.aws.naming import tag_list
 from mlserver_forest.aws.pipeline.expressions import (
     EXECUTION_ID,
@@ -25,7 +26,6 @@ from mlserver_forest.aws.pipeline.processing_request import (
 )
 from mlserver_forest.aws.step import members
 from mlserver_forest.aws.tune.plan import Tune, is_minimized, search_request
-from mlserver_forest.formats.registry import FORMATS, answer_formats
 
 TRAIN, TUNE, EVALUATE, REGISTER = "Train", "Tune", "Evaluate", "Register"
 _CHECK, _STOP = "CheckBar", "BarNotReached"
@@ -264,17 +264,11 @@ def _registration(pipeline: PipelineSpec) -> dict[str, Any]:
     result = pipeline.folder(EVALUATION, _RESULT)
     statistics = {"ContentType": "application/json", "S3Uri": result}
     container = {"Image": pipeline.fit.infrastructure.image, "ModelDataUrl": _model(pipeline)}
-    specification = members(
-        Containers=[container],
-        SupportedContentTypes=[one.media_type for one in FORMATS if one.parse],
-        SupportedResponseMIMETypes=[one.media_type for one in answer_formats()],
-        SupportedRealtimeInferenceInstanceTypes=list(wanted.instance_types),
-    )
     arguments = members(
         ModelPackageGroupName=wanted.group,
         ModelPackageDescription=wanted.description,
         ModelApprovalStatus=wanted.approval,
-        InferenceSpecification=specification,
+        InferenceSpecification=inference_specification(container, wanted.instance_types),
         ModelMetrics={"ModelQuality": {"Statistics": statistics}},
     )
     return _step(REGISTER, "RegisterModel", arguments)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Found
 from mlserver_forest.aws.local_files import LocalFile
+from mlserver_forest.aws.model_group import group_step
 from mlserver_forest.aws.naming import tag_list
 from mlserver_forest.aws.pipeline.definition import PipelineSpec, pipeline_definition
 from mlserver_forest.aws.pipeline.execution import FollowExecution
@@ -119,27 +120,11 @@ def plan(change: PipelineChange, existing: Existing) -> Plan:
     return (
         *bucket_steps(storage, existing),
         *upload_steps(storage, files, existing, shared.kms_key),
-        _group_step(pipeline, existing),
+        group_step(existing, pipeline.registration.group, shared.tags),
         *_pipeline_steps(change),
         *_tag_steps(change, existing),
         *(schedule_steps(schedule, change.found_schedule, change.arn) if schedule else ()),
         *(_execution_steps(pipeline, change.execution) if change.execution else ()),
-    )
-
-
-def _group_step(pipeline: PipelineSpec, existing: Existing) -> Step:
-    name = pipeline.registration.group
-    names = {"ModelPackageGroupName": name}
-    request = {**names, "Tags": tag_list(pipeline.fit.infrastructure.tags)}
-    return existing.settle(
-        Step(
-            Call("sagemaker", "CreateModelPackageGroup", request),
-            found_by=Call("sagemaker", "DescribeModelPackageGroup", names),
-            makes=f"model package group {name}",
-            removed_by=(
-                "aws sagemaker delete-model-package-group --model-package-group-name " + name
-            ),
-        )
     )
 
 

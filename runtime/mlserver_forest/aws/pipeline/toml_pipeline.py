@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from mlserver_forest.aws.pipeline.section_options import (
     registration_options,
 )
 from mlserver_forest.aws.pipeline.toml_section import TomlSection, unknown_key
+from mlserver_forest.aws.platforms import AMD64, platform_of
 from mlserver_forest.aws.request_check import InvalidRequest, describe_fault
 from mlserver_forest.aws.session import Session
 from mlserver_forest.aws.tune.search_options import tune_of, tuning_options
@@ -82,6 +83,7 @@ class TomlPipeline:
             read = tune_of if tuning else fit_of
             training: Any = read(session, options, check, identifies=False)
             registration = dict(self.sections["registration"].values)
+            self._check_platform(registration["instance_types"])
             pipeline = PipelineSpec(name, training, self._bar(), PackageSpec(**registration))
             if "processing" not in self.sections:
                 return pipeline, ()
@@ -95,6 +97,17 @@ class TomlPipeline:
             place = (tuple(keys) or fault.call, fault.expected)
             lines.setdefault(place, describe_fault(fault, keys))
         return DeploymentError("; ".join(lines.values()))
+
+    def _check_platform(self, instance_types: Sequence[str]) -> None:
+        """Check that endpoints run the image that trains, for which SageMaker has no Graviton."""
+        place = self.sections["registration"].place("instance-type")
+        for one in instance_types:
+            if platform_of(one) != AMD64:
+                raise DeploymentError(
+                    f"{place} = {one!r}: it runs {platform_of(one)}, and the image that trains is "
+                    f"for {AMD64}; expected a type such as ml.m5.large (forest register makes a "
+                    f"version for {one})"
+                )
 
     def _bar(self) -> Bar:
         options = dict(self.sections[EVALUATION].values)

@@ -18,6 +18,7 @@ from mlserver_forest.aws.model_data import ModelData, find_model_data
 from mlserver_forest.aws.model_group import APPROVED, REJECTED, STATUS_WORDS
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.package_metadata import find_caller
+from mlserver_forest.aws.platforms import ARM64, platform_of
 from mlserver_forest.aws.register.model_quality import model_quality
 from mlserver_forest.aws.register.package_card import package_card
 from mlserver_forest.aws.register.plan import Registration, find_same, plan
@@ -86,7 +87,10 @@ def _registration(
     # A commit's message has lines, and a description has none.
     description = " ".join(options.pop("description").split())
     image, repository = options.pop("image"), options.pop("repository")
-    image = find_image(existing, region, image or artifact.image, repository)
+    types, transforms = _instance_types(options)
+    if not image:
+        artifact.check_image(types[0])
+    image = find_image(existing, region, image or artifact.image, repository, types[0])
     trained = _trained(session, model, artifact, options.pop("report"), folder)
     revision = find_git_revision()
     if revision is None:
@@ -102,14 +106,35 @@ def _registration(
         quality=_quality(trained, folder),
         baseline=tuple(local_file(path, path.name) for path in trained.baseline or ()),
         environment=parse_pairs("--env", options.pop("env")),
-        instance_types=options.pop("instance_types") or real_time_types(),
-        transform_instance_types=options.pop("transform_instance_types") or transform_types(),
+        instance_types=types,
+        transform_instance_types=transforms,
         description=description,
         revision=revision,
         generated_by=arn,
         caller=find_caller(existing),
         **options,
     )
+
+
+def _instance_types(options: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The types for endpoints and for batch transform jobs, all of which run the same image."""
+    types = options.pop("instance_types") or real_time_types()
+    transforms = options.pop("transform_instance_types")
+    platforms = {platform_of(one): one for one in types}
+    if len(platforms) > 1:
+        which = " and ".join(f"{one} runs {platform}" for platform, one in platforms.items())
+        raise DeploymentError(
+            f"--instance-type: {which}, and a version has one image; register the model once for "
+            "each"
+        )
+    if ARM64 not in platforms:
+        return types, transforms or transform_types()
+    if transforms:
+        raise DeploymentError(
+            f"--transform-instance-type {transforms[0]}: {types[0]} runs {ARM64}, which no batch "
+            "transform job does; leave it out, or register the model again for it"
+        )
+    return types, ()
 
 
 def _trained(

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.git_revision import GitRevision
+from mlserver_forest.aws.inference_specification import inference_specification
 from mlserver_forest.aws.local_files import LocalFile
 from mlserver_forest.aws.model_data import ModelData
 from mlserver_forest.aws.model_group import (
@@ -13,15 +14,15 @@ from mlserver_forest.aws.model_group import (
     PENDING,
     find_versions,
     group_look_up,
+    group_step,
     package_look_up,
 )
-from mlserver_forest.aws.naming import digest_of, tag_list
+from mlserver_forest.aws.naming import digest_of
 from mlserver_forest.aws.package_metadata import CONTENT, decision_metadata, package_metadata
 from mlserver_forest.aws.register.model_quality import MEDIA_TYPE
 from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.aws.trained_model import TrainedModel
-from mlserver_forest.formats.registry import FORMATS, answer_formats
 
 # The number of versions that are looked through for the same content, newest first.
 _MOST_COMPARED = 100
@@ -123,15 +124,9 @@ class Registration:
             ModelDataUrl=self.artifact.uri,
             Environment=dict(self.environment),
         )
-        return {
-            "Containers": [container],
-            "SupportedTransformInstanceTypes": list(self.transform_instance_types),
-            "SupportedRealtimeInferenceInstanceTypes": list(self.instance_types),
-            "SupportedContentTypes": [name for one in FORMATS for name in one.media_types],
-            "SupportedResponseMIMETypes": [
-                name for one in answer_formats() for name in one.media_types
-            ],
-        }
+        return inference_specification(
+            container, self.instance_types, self.transform_instance_types
+        )
 
     def _metrics(self) -> dict[str, Any]:
         quality = {"Statistics": self._source(self.quality)} if self.quality else {}
@@ -198,18 +193,6 @@ def plan(registration: Registration, existing: Existing, same: Answer | None) ->
     return (
         *(bucket_steps(storage, existing) if files else ()),
         *upload_steps(storage, files, existing, registration.kms_key),
-        _group_step(group, existing),
+        group_step(existing, group),
         version,
-    )
-
-
-def _group_step(group: str, existing: Existing) -> Step:
-    request = {"ModelPackageGroupName": group, "Tags": tag_list(())}
-    return existing.settle(
-        Step(
-            Call("sagemaker", "CreateModelPackageGroup", request),
-            found_by=group_look_up(group),
-            makes=f"model package group {group}",
-            removed_by=f"forest delete {group} --kind model-package-group",
-        )
     )
