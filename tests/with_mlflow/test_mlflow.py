@@ -96,6 +96,30 @@ def test_a_logged_model_has_the_signature_of_its_schema(champion):
     assert champion["page"] > 1000
 
 
+def test_the_signature_has_a_type_for_each_kind_of_feature(mlflow):
+    code = """
+from mlserver_forest.mlflow.tracking.model_signature import signature_of
+from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.date_spelling import DateSpelling
+from mlserver_forest.schema.schema import Schema
+schema = Schema(
+    ("number", "flag", "grade", "zip", "day"), "regression", n_targets=2, required={"number"},
+    categories={
+        "flag": Categories(("false", "true"), is_boolean=True),
+        "grade": Categories(("-1", "2")), "zip": Categories(("00501", "10001")),
+    },
+    spellings={"day": DateSpelling()},
+)
+found = signature_of(schema)
+print([(one.name, one.type.name, one.required) for one in found.inputs.inputs])
+print(found.outputs.inputs[0].shape)
+"""
+    assert mlflow.python(code) == (
+        "[('number', 'double', True), ('flag', 'boolean', False), ('grade', 'double', False), "
+        "('zip', 'string', False), ('day', 'string', False)]\n(-1, 2)\n"
+    )
+
+
 @pytest.fixture(scope="module")
 def server(trained, tables):
     """``serve`` with the model in MLflow's shape."""
@@ -320,7 +344,7 @@ def test_the_page_is_followed_from_the_server_to_the_endpoint(
     for block in blocks_of(page("docs/mlflow.md")):
         if block.way == "serve":
             break  # test_docs.py follows the rest.
-        if block.kind == "text":
+        if block.kind == "text" and not block.text.startswith("FROM "):
             assert printed.rstrip("\n").endswith(block.text.rstrip("\n"))
         elif block.kind == "python":
             printed = mlflow.python(block.text, cwd=folder, **environ)
