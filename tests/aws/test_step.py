@@ -56,7 +56,7 @@ COMMANDS = {
     "fit FastFile": ("fit", "s3://b/train", *FIT, "--input-mode", "FastFile"),
     "tune": TUNE,
     "tune everything": (
-        *("tune", str(IRIS), *FIT, *JOBS, "--name", "my-tuning", "--seed", "7"),
+        *("tune", "--train", str(IRIS), *FIT, *JOBS, "--name", "my-tuning", "--seed", "7"),
         *("-r", "max_depth=3:12", "-r", "learning_rate=0.001:0.5:log"),
         *("-r", "tree_method=hist,auto", "--objective", "validation:accuracy"),
         *("--strategy", "Random", "--max-jobs", "50", "--max-parallel", "5"),
@@ -127,7 +127,7 @@ COMMANDS = {
         *("--concurrency", "5", "--timeout", "600", "--retries", "1", "--name", "my-batch"),
         *("--instance-type", "ml.c5.xlarge", "--instance-count", "2", "--output", "s3://b/out"),
     ),
-    "transform RecordIO": (*TRANSFORM, "--split", "RecordIO"),
+    "transform RecordIO": (*TRANSFORM, "--split", "RecordIO", "--again"),
     "transform whole files": (*TRANSFORM, "--split", "None"),
     "status": ("status", "my-endpoint"),
     "logs": ("logs", "my-endpoint", "--follow"),
