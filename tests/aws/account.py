@@ -12,6 +12,7 @@ import httpx
 from click.testing import CliRunner
 
 from aws.stand_in import StandIn
+from forked_command import run_forked
 from mlserver_forest.cli import forest
 from support import BIN, IRIS, clean_environ
 
@@ -83,11 +84,9 @@ class Account:
 
     def shell(self, *words, **variables):
         """Run a command in a process of its own, whose standard error Docker can write to."""
-        process = self.start(*words, **variables)
-        out, err = process.communicate(timeout=120)
-        text = err.decode()
-        assert "Traceback" not in text, text
-        return Done(process.returncode, out.decode(), text)
+        done = run_forked("forest", *words, environ=self.environ(**variables), timeout=120)
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def client(self, service):
         return boto3.client(

@@ -97,7 +97,7 @@ COMMANDS = {
     "register everything": (
         *("register", "s3://b/model.tar.gz", "--group", "churn", *SHARED[2:]),
         *("--description", "new rows", "--approve", "--report", str(IRIS.parent)),
-        *("--instance-type", "ml.c7g.large", "--transform-instance-type", "ml.m5.large"),
+        *("--instance-type", "ml.c7i.large", "--transform-instance-type", "ml.m5.large"),
         *("--kms-key", "alias/mine", "--env", "A=b"),
     ),
     "approve": (
