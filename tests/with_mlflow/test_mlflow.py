@@ -245,6 +245,25 @@ def test_a_registered_model_is_deployed_updated_asked_and_deleted(
     (variant,) = configuration["ProductionVariants"]
     assert (variant["InitialInstanceCount"], variant["InstanceType"]) == (2, "ml.c5.large")
 
+    variant = ("-C", "variant=new=10%", "-C", "poll=0.1")
+    done = deployments("update", *churn, *variant, "-C", "env=B=1")
+    assert done.code == 0, done.err
+    before = variants_of(account, sagemaker, "churn")
+    done = deployments("update", "--name", "churn", "-C", "variant=new=25%", "-C", "poll=0.1")
+    assert done.code == 0, done.err
+    found = variants_of(account, sagemaker, "churn")
+    assert {name: one["InitialVariantWeight"] for name, one in found.items()} == {
+        "AllTraffic": 75,
+        "new": 25,
+    }
+    assert before["AllTraffic"]["ModelName"] != before["new"]["ModelName"]
+    for name, one in found.items():  # Each variant keeps its model.
+        assert one["ModelName"] == before[name]["ModelName"]
+    done = deployments("update", "--name", "churn", "-C", "instance-count=1", "-C", "poll=0.1")
+    assert "has 2 variants (AllTraffic 75%, new 25%); --variant NAME says" in done.err
+    done = deployments("update", *churn, "-C", "shadow=true", "-C", "poll=0.1")
+    assert "AWS adds a shadow variant to one only" in done.err
+
     done = deployments("get", "--name", "churn")
     assert "name: churn\nkind: endpoint\nstatus: InService" in done.out
     account.stand_in.indexed = [sagemaker.describe_endpoint(EndpointName="churn")["EndpointArn"]]
@@ -286,6 +305,12 @@ def test_an_asynchronous_endpoint_is_asked_through_s3(deployments, account, tmp_
     assert done.code == 0, done.err
     assert len(json.loads(done.out)["predictions"]) == len(ROWS)
     assert account.stand_in.count("async-invocations")
+
+
+def variants_of(account, sagemaker, endpoint):
+    found = account.stand_in.configurations[endpoint]  # moto has no UpdateEndpoint.
+    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=found)
+    return {one["VariantName"]: one for one in configuration["ProductionVariants"]}
 
 
 def configuration_of(sagemaker, endpoint):

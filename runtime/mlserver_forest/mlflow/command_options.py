@@ -12,6 +12,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlserver_forest.environment_values import flag
 from mlserver_forest.errors import InvalidEnvironment, format_value
 
+# The options of forest deploy that name a variant.
+_VARIANTS = frozenset({"variant", "shadow"})
 # Options that MLflow's own arguments stand for, or that would leave nothing to return.
 _TAKEN = frozenset({"name", "yes", "json", "dry-run", "help"})
 
@@ -31,12 +33,18 @@ def words_of(command: click.Command, config: Mapping[str, Any] | None) -> list[s
     known = dict(_options(command))
     words: list[str] = []
     for given, value in (config or {}).items():
-        name = given.lstrip("-").replace("_", "-")
+        name = _plain(given)
         if name not in known:
             raise _unknown(command, given, list(known))
         if value is not None:
             words += _words(known[name], name, value)
     return words
+
+
+def names_variant(config: Mapping[str, Any] | None) -> bool:
+    """Whether a configuration of ``forest deploy`` says which variant is meant."""
+    given = {_plain(name) for name, value in (config or {}).items() if value is not None}
+    return bool(given & _VARIANTS)
 
 
 def describe_options(command: click.Command) -> Iterator[str]:
@@ -46,6 +54,11 @@ def describe_options(command: click.Command) -> Iterator[str]:
         record = option.get_help_record(context)
         values = "true|false" if option.is_flag else option.make_metavar(context)
         yield f"  {name}={values}  {record[1] if record else ''}".rstrip()
+
+
+def _plain(given: str) -> str:
+    """The name of an option as it is typed, without the dashes before it."""
+    return given.lstrip("-").replace("_", "-")
 
 
 def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
@@ -65,6 +78,9 @@ def _words(option: click.Option, name: str, value: Any) -> list[str]:
         if is_on:
             return [f"--{name}"]
         return [option.secondary_opts[0]] if option.secondary_opts else []
+    if isinstance(option.flag_value, str) and str(value).lower() in {"true", "false"}:
+        # An option whose value can be left out, such as --shadow.
+        return [f"--{name}={option.flag_value}"] if str(value).lower() == "true" else []
     values = _list(name, value) if option.multiple else [value]
     if any(isinstance(one, list | dict) for one in values):
         raise _invalid(f"{name} is {format_value(value)}; expected one value")

@@ -35,17 +35,27 @@ def is_asynchronous(existing: Existing, name: str) -> bool:
     return found is not None and found is not UNKNOWN and "AsyncInferenceConfig" in found
 
 
+def check_deployed(existing: Existing, name: str) -> None:
+    """Check that there is an endpoint of this name.
+
+    Raises:
+        DeploymentError: if there is none.
+    """
+    if not is_deployed(existing, name):
+        raise DeploymentError(f"there is no endpoint {name} in {existing.region}; create it first")
+
+
 def model_of(existing: Existing, name: str) -> str:
-    """The model that an endpoint serves, as ``forest deploy`` takes it.
+    """The model of an endpoint with one variant, as ``forest deploy`` takes it.
 
     Raises:
         DeploymentError: if there is no such endpoint, or it is of another form.
     """
+    check_deployed(existing, name)
     found = find_present(existing, name)
-    if found is None or found is UNKNOWN:
-        raise DeploymentError(f"there is no endpoint {name} in {existing.region}; create it first")
-    container = found.container
-    uri = container.get("ModelDataUrl") or container.get("ModelPackageName")
+    container = {} if found is None or found is UNKNOWN else found.container
+    # A model package has an image of its own, and its artifact may be shown as well.
+    uri = container.get("ModelPackageName") or container.get("ModelDataUrl")
     if not uri:
         raise DeploymentError(
             f"the model of endpoint {name} is not one archive in S3; name a model with --model-uri"

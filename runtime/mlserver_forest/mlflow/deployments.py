@@ -23,9 +23,10 @@ from mlserver_forest.aws.invoke.cli import invoke
 from mlserver_forest.aws.list.cli import list_
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.status.cli import status
-from mlserver_forest.mlflow.command_options import describe_options, words_of
+from mlserver_forest.mlflow.command_options import describe_options, names_variant, words_of
 from mlserver_forest.mlflow.deployed_endpoint import (
     account,
+    check_deployed,
     is_asynchronous,
     is_deployed,
     model_of,
@@ -136,7 +137,8 @@ class ForestDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]  # MLf
 
         Args:
             name: of the endpoint.
-            model_uri: as in ``create_deployment``; None for the model that it has.
+            model_uri: as in ``create_deployment``; None for the model that it has, or that the
+                variant of the option ``variant`` has.
             flavor: as in ``create_deployment``.
             config: as in ``create_deployment``.
             endpoint: is not for this target.
@@ -155,7 +157,9 @@ class ForestDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]  # MLf
             )
         with failing():
             with account(*self._place(config)) as existing:
-                kept = model_of(existing, name)
+                check_deployed(existing, name)
+                # A variant that is named keeps its model.
+                kept = "" if model_uri or names_variant(config) else model_of(existing, name)
             return self._deploy(name, model_uri or kept, flavor, config)
 
     def delete_deployment(
@@ -233,8 +237,8 @@ class ForestDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]  # MLf
         options = words_of(deploy, self._with_region(config))
         with tempfile.TemporaryDirectory(prefix="forest-mlflow-") as folder:
             pack = packed_models if "--multi-model" in options else packed_model
-            found = pack(model_uri, Path(folder), name, flavor)
-            document = run_command(deploy, str(found), "--name", name, *options)
+            model = (pack(model_uri, Path(folder), name, flavor),) if model_uri else ()
+            document = run_command(deploy, *model, "--name", name, *options)
         return {"name": name, "flavor": flavor or FLAVOR, **document}
 
     def _with_region(self, config: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -276,6 +276,7 @@ WRONG = {
     '"xgboost"|"xgbost"': "1 invalid hyperparameter: algorithm is 'xgbost'",
     '"subnet-1"|"vpc-1"': "subnet 'vpc-1': expected a subnet's id",
     '["ml.m5.large"]|["m5.large"]': "[registration] instance-type 'm5.large': expected an",
+    '["ml.m5.large"]|["ml.c7g.large"]': "'ml.c7g.large': it runs linux/arm64, and the image that",
     'spot = true|instance-type = "m5.large"': "[tuning] instance-type 'm5.large': expected an",
     'group = "prices"|': "[registration] group is missing: The model package group.",
     'entrypoint = ["python3", "/clean.py"]|keep = "a"': "[processing] keep requires model",
