@@ -48,7 +48,7 @@ lock: && lock-image
 
 # Resolve what the image installs, in the versions of requirements.lock, with the hashes of every platform.
 lock-image:
-    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra train --extra aws --extra intelex -c requirements.lock pyproject.toml -o container/requirements.lock
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra train --extra aws --extra mlflow --extra intelex -c requirements.lock pyproject.toml -o container/requirements.lock
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate -c requirements.lock container/serve-requirements.in -o container/serve-requirements.lock
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate container/build-requirements.in -o container/build-requirements.lock
 

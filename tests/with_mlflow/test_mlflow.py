@@ -274,6 +274,9 @@ def test_a_registered_model_is_deployed_updated_asked_and_deleted(
         assert (done.code, "Deployment churn is deleted" in done.out) == (0, True), done.err
     assert everything(sagemaker) == EMPTY
 
+
+def test_what_forest_deploy_refuses_is_refused(deployments):
+    churn = ("--name", "churn", "-m", "models:/churn@champion")
     done = deployments("create", *churn, "-C", "serverless=true", "-C", "autoscale=1:2")
     assert (done.code, "a serverless endpoint has no --autoscale; leave it out" in done.err) == (
         1,
