@@ -32,7 +32,8 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
     monkeypatch.chdir(tmp_path)
     account.stand_in.serve = iris_server.url
     account.stand_in.answers["new"] = lambda answer: answer.replace(b"setosa", b"versicolor")
-    words = ("deploy", model_dir, "--name", "iris", *AS_ROLE)
+    assert account.forest("register", model_dir, "--group", "iris", "--approve", "--yes").code == 0
+    words = ("deploy", "iris@approved", "--name", "iris", *AS_ROLE)
     assert account.forest(*words, "--capture").code == 0
     assert account.forest(*words, "--variant", "new=50%", "--yes").code == 0
     for name, (row, _) in ROWS.items():
