@@ -216,9 +216,7 @@ def test_a_registered_model_is_deployed_updated_asked_and_deleted(
     assert "'no-wait' is not an option of forest deploy; did you mean wait?" in done.err
     done = deployments("update", "--name", "churn", "-C", "instance-count=2", "-C", "poll=0.1")
     assert done.code == 0, done.err
-    found = account.stand_in.configurations["churn"]  # moto has no UpdateEndpoint.
-    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=found)
-    (variant,) = configuration["ProductionVariants"]
+    (variant,) = variants_of(account, sagemaker, "churn").values()
     assert (variant["InitialInstanceCount"], variant["InstanceType"]) == (2, "ml.c5.large")
 
     variant = ("-C", "variant=new=10%", "-C", "poll=0.1")

@@ -100,6 +100,8 @@ def test_labels_alone_and_several_rows_of_a_request(account, model_dir, labels):
     for case, said in cases.items():
         done = account.forest("evaluate", *case, "--target", "species")
         assert (done.code, said in done.err) == (1, True), (case, done.err)
+    done = account.forest("evaluate", "no-endpoint", "--labels", labels, "--json")
+    assert (done.code, done.json["code"]) == (2, "UsageError")
     place = ("--target", "species", "--json", "--region", "us-west-2")
     done = account.forest("evaluate", "no-endpoint", "--labels", labels, *place)
     assert done.json["code"] == "DeploymentError"
