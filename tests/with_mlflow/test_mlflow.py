@@ -240,9 +240,7 @@ def test_a_registered_model_is_deployed_updated_asked_and_deleted(
     assert "'no-wait' is not an option of forest deploy; did you mean wait?" in done.err
     done = deployments("update", "--name", "churn", "-C", "instance-count=2", "-C", "poll=0.1")
     assert done.code == 0, done.err
-    found = account.stand_in.configurations["churn"]  # moto has no UpdateEndpoint.
-    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=found)
-    (variant,) = configuration["ProductionVariants"]
+    (variant,) = variants_of(account, sagemaker, "churn").values()
     assert (variant["InitialInstanceCount"], variant["InstanceType"]) == (2, "ml.c5.large")
 
     variant = ("-C", "variant=new=10%", "-C", "poll=0.1")
@@ -252,13 +250,9 @@ def test_a_registered_model_is_deployed_updated_asked_and_deleted(
     done = deployments("update", "--name", "churn", "-C", "variant=new=25%", "-C", "poll=0.1")
     assert done.code == 0, done.err
     found = variants_of(account, sagemaker, "churn")
-    assert {name: one["InitialVariantWeight"] for name, one in found.items()} == {
-        "AllTraffic": 75,
-        "new": 25,
-    }
-    assert before["AllTraffic"]["ModelName"] != before["new"]["ModelName"]
-    for name, one in found.items():  # Each variant keeps its model.
-        assert one["ModelName"] == before[name]["ModelName"]
+    shares = {name: one["InitialVariantWeight"] for name, one in found.items()}
+    models = [{one["ModelName"] for one in group.values()} for group in (before, found)]
+    assert (shares, len(models[0]), models[0]) == ({"AllTraffic": 75, "new": 25}, 2, models[1])
     done = deployments("update", "--name", "churn", "-C", "instance-count=1", "-C", "poll=0.1")
     assert "has 2 variants (AllTraffic 75%, new 25%); --variant NAME says" in done.err
     done = deployments("update", *churn, "-C", "shadow=true", "-C", "poll=0.1")

@@ -119,7 +119,8 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
     ),
     "evaluate": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
-        *("s3:ListObjectsV2", "s3:GetObject"),
+        *("s3:ListObjectsV2", "s3:HeadObject", "s3:GetObject"),
+        *_describe("ModelPackage"),
     ),
     "promote": (
         *_describe("Endpoint", "EndpointConfig", "Model"),

@@ -1,7 +1,7 @@
 """MODEL on a command line: a training job, an object in S3, a model package, or something local."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,19 @@ class ModelData:
                 f"{needed}; give --image URI of one for {needed}, or an --instance-type that runs "
                 f"{self.platform}"
             )
+
+    def check_own_image(self, given: Iterable[str]) -> None:
+        """Check that no other image is asked for if the model is a package.
+
+        Args:
+            given: the options that were given.
+
+        Raises:
+            DeploymentError: naming the option.
+        """
+        wrong = sorted({"--image", "--repository"} & frozenset(given))
+        if self.is_package and wrong:
+            raise DeploymentError(f"a model package has an image of its own; leave {wrong[0]} out")
 
     @property
     def is_package(self) -> bool:

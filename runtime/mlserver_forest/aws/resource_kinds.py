@@ -136,6 +136,14 @@ def find_named(
     Raises:
         DeploymentError: if there is no such resource.
     """
+    nouns = ", no ".join(kind.noun for kind in kinds)
+    if name.startswith("arn:"):
+        end = name.rpartition("/")[2]
+        raise DeploymentError(
+            f"{name} is an ARN, and a name is expected, such as {end}; of an execution of a "
+            "pipeline, aws sagemaker describe-pipeline-execution shows the state, and "
+            "stop-pipeline-execution ends it"
+        )
     found = []
     for kind in kinds:
         description = existing.find(kind.look_up(name))
@@ -144,9 +152,9 @@ def find_named(
         if description or has_left(kind):
             found.append((kind, description or {}))
     if not found:
-        nouns = ", no ".join(kind.noun for kind in kinds)
         raise DeploymentError(
-            f"there is no {nouns} {name} in {existing.region}; forest list shows what exists"
+            f"there is no {nouns} {name} in {existing.region}; forest list shows what exists, and "
+            "aws sagemaker list-pipelines shows pipelines"
         )
     return tuple(found)
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.aws.data_identity import Say, identity_of_uri
-from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.infrastructure import Infrastructure
+from mlserver_forest.aws.model_group import package_look_up
 from mlserver_forest.aws.naming import digest_of, name_from, tag_list
 from mlserver_forest.aws.step import Answer, Call, Step, members
 
@@ -90,6 +91,24 @@ def model_identity(existing: Existing, found: Answer, say: Say) -> str:
     created = found.get("CreationTime")
     data = [identity_of_uri(existing, uri, say) for uri in uris]
     return digest_of([created.timestamp() if created else None, uris, data])
+
+
+def data_that_is_served(existing: Existing, found: Answer) -> list[str]:
+    """The URIs of the data of a model in SageMaker, or of the model package that it is made of.
+
+    Args:
+        existing: the account.
+        found: the model's description.
+
+    Raises:
+        DeploymentError: if the model package is gone.
+    """
+    package = (found.get("PrimaryContainer") or {}).get("ModelPackageName")
+    if not package:
+        return data_of_model(found)
+    described = existing.need(package_look_up(str(package)))
+    inference = {} if described is UNKNOWN else described.get("InferenceSpecification") or {}
+    return data_of_model({"Containers": inference.get("Containers", [])})
 
 
 def data_of_model(found: Answer) -> list[str]:

@@ -14,7 +14,8 @@ from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.follow_up import with_account
 from mlserver_forest.aws.given_options import options_with
 from mlserver_forest.aws.interruption import Interruption, interruptible
-from mlserver_forest.aws.json_output import USAGE_ERROR, error_document, to_json
+from mlserver_forest.aws.json_output import error_document, to_json
+from mlserver_forest.aws.json_usage_command import JsonUsageCommand
 from mlserver_forest.aws.plan_failure import PlanFailed
 from mlserver_forest.aws.request_check import (
     InvalidRequest,
@@ -168,26 +169,6 @@ _OPTIONS = (
 )
 
 
-class _Command(click.Command):
-    """A command whose usage errors are JSON, too, if ``--json`` was given."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        is_json = "--json" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if is_json:
-                message = error.format_message()
-                click.echo(to_json(error_document(error, message, code=USAGE_ERROR)))
-            raise
-
-
 def command(run: _Run) -> click.Command:
     """Make a click command with the five options; errors are one line and an exit code."""
 
@@ -216,7 +197,7 @@ def command(run: _Run) -> click.Command:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     name = run.__name__.strip("_").replace("_", "-")
-    made: click.Command = click.command(name=name, cls=_Command)(decorated)
+    made: click.Command = click.command(name=name, cls=JsonUsageCommand)(decorated)
     return made
 
 

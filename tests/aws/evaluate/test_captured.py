@@ -32,7 +32,8 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
     monkeypatch.chdir(tmp_path)
     account.stand_in.serve = iris_server.url
     account.stand_in.answers["new"] = lambda answer: answer.replace(b"setosa", b"versicolor")
-    words = ("deploy", model_dir, "--name", "iris", *AS_ROLE)
+    assert account.forest("register", model_dir, "--group", "iris", "--approve", "--yes").code == 0
+    words = ("deploy", "iris@approved", "--name", "iris", *AS_ROLE)
     assert account.forest(*words, "--capture").code == 0
     assert account.forest(*words, "--variant", "new=50%", "--yes").code == 0
     for name, (row, _) in ROWS.items():
@@ -102,6 +103,8 @@ def test_labels_alone_and_several_rows_of_a_request(account, model_dir, labels):
     for case, said in cases.items():
         done = account.forest("evaluate", *case, "--target", "species")
         assert (done.code, said in done.err) == (1, True), (case, done.err)
+    done = account.forest("evaluate", "no-endpoint", "--labels", labels, "--json")
+    assert (done.code, done.json["code"]) == (2, "UsageError")
     place = ("--target", "species", "--json", "--region", "us-west-2")
     done = account.forest("evaluate", "no-endpoint", "--labels", labels, *place)
     assert done.json["code"] == "DeploymentError"

@@ -268,6 +268,7 @@ WRONG = {
     "[evaluation]|[tag]": "there is no [evaluation]",
     "[registration]|[training]": "expected either [training], one job, or [tuning]",
     "max-jobs = 6|max-jobs = 0": "[tuning] max-jobs = 0: 0 is not in the range x>=1",
+    "[tuning.range]|[tuning.range]\n'a=b' = '1:2'": "[tuning] range: 'a=b' is not a name; it has a",
     'bar = 3|bar = "x"': "[evaluation] bar = 'x': 'x' is not a valid float",
     'metric = "rmse"|metric = "auc"': "[evaluation] metric = 'auc': 'auc' is not one of",
     "spot = true|spot = 1": "[tuning] spot: a number came; expected true or false",

@@ -51,6 +51,10 @@ def test_they_are_listed_compared_and_deployed_with_their_evaluation(account, sa
     metrics = {"evaluation:accuracy": {"approved": 0.95, "decided": 0.97}}
     assert done.json["Comparison"]["metrics"] == metrics
     assert "evaluation:accuracy       0.95       0.97  +0.02" in done.err
+    for command in (("deploy",), ("transform", account.tmp_path)):
+        words = (*command[:1], "iris@approved", *command[1:], "--role", "forest")
+        done = account.forest(*words, "--repository", "other")
+        assert "a model package has an image of its own; leave --repository out" in done.err
     done = account.forest("deploy", "iris@approved", "--name", "e", "--role", "forest", *POLL)
     assert "iris@approved is version 3" in done.err
     theirs = sagemaker.describe_model_package(ModelPackageName=third["arn"])

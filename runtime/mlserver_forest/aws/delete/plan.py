@@ -191,7 +191,7 @@ def _alone(existing: Existing, name: str, kinds: set[str], foreign: bool) -> Bel
         nouns = ", ".join(["endpoint", *sorted(kinds)] if len(kinds) != 1 else kinds)
         raise NothingToDelete(
             f"there is no {nouns} {name}, and nothing that was created for it; jobs are not "
-            "deleted but stopped: forest stop"
+            "deleted but stopped (forest stop); aws sagemaker delete-pipeline deletes a pipeline"
         )
     for kind in there:
         tags = tags_of(existing, found[kind][f"{KINDS[kind]}Arn"])

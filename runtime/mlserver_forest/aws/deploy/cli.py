@@ -124,8 +124,7 @@ def _wanted(
     artifact = ModelData("")
     if model:
         artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
-    if artifact.is_package and options["image"]:
-        raise DeploymentError("a model package has an image of its own; leave --image out")
+    artifact.check_own_image(effective)
     if not model and kept is None:
         options["role"] = "arn:<its role>"
     fill(options, artifact, kept)

@@ -224,8 +224,9 @@ def _model(pipeline: PipelineSpec) -> dict[str, Any]:
 
 def _evaluation(pipeline: PipelineSpec) -> dict[str, Any]:
     bar, shared = pipeline.bar, pipeline.fit.infrastructure
-    words = [local_path(_MODEL), local_path(_DATA), "--target", bar.target]
-    words += ["--by", bar.by] if bar.by else []
+    # With =, because a column may be called --by.
+    words = [local_path(_MODEL), local_path(_DATA), f"--target={bar.target}"]
+    words += [f"--by={bar.by}"] if bar.by else []
     request = ProcessingRequest(
         shared.image,
         ("forest", "evaluate"),

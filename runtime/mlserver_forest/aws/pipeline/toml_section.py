@@ -93,6 +93,9 @@ class TomlSection:
         """The values of an option; a table gives NAME=VALUE, and its lists A,B,C."""
         is_pair = "=" in (option.metavar or "")
         if isinstance(value, Mapping) and is_pair:
+            for name in value:
+                if "=" in name:
+                    raise DeploymentError(f"{self.place(key)}: {name!r} is not a name; it has a =")
             pairs = {name: one if isinstance(one, list) else [one] for name, one in value.items()}
             return [
                 f"{name}={','.join(self._text(f'{key}.{name}', one) for one in some)}"

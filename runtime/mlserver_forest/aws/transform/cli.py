@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.combinations import given_options
 from mlserver_forest.aws.existing import UNKNOWN
 from mlserver_forest.aws.fit.options import identified, input_of
 from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructure_options
-from mlserver_forest.aws.model_data import find_model_data
+from mlserver_forest.aws.model_data import ModelData, find_model_data
 from mlserver_forest.aws.model_group import resolve_version
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.prices import prices
@@ -129,7 +130,7 @@ def _transform_of(
     storage = find_storage(session.existing, region, options.pop("bucket"))
     model = resolve_version(session.existing, model, region, session.say)
     is_package = model.startswith("arn:")
-    _check_package(model, given)
+    ModelData(model).check_own_image(given_options())
     there = _model_in_sagemaker(session, model)
     if not there and "image" not in given:
         # The image that was pushed last may be another than the one that wrote the model.
@@ -162,11 +163,6 @@ def _transform_of(
         artifact=artifact,
         **options,
     )
-
-
-def _check_package(model: str, given: list[str]) -> None:
-    if model.startswith("arn:") and "image" in given:
-        raise DeploymentError("a model package has an image of its own; leave --image out")
 
 
 # The options of a model that is created for the job, by the names of their parameters.

@@ -1,6 +1,5 @@
 """Where captured data are: below a prefix in S3, or where an endpoint captures its own."""
 
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,7 +58,7 @@ def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> C
     """
     from mlserver_forest.aws.captured_data import variants_below
     from mlserver_forest.aws.compare.plan import find_compared
-    from mlserver_forest.aws.sagemaker_model import data_of_model, model_look_up
+    from mlserver_forest.aws.sagemaker_model import data_that_is_served, model_look_up
 
     found = find_compared(session.existing, endpoint, since, "")
     if not found.capture_uri:
@@ -68,7 +67,7 @@ def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> C
             "come, and forest evaluate MODEL s3://PREFIX reads what was captured before"
         )
     model = session.existing.need(model_look_up(found.models[found.baseline]))
-    archives = data_of_model(model) if isinstance(model, dict) else []
+    archives = data_that_is_served(session.existing, model) if isinstance(model, dict) else []
     if not archives or not archives[0].endswith(_ARCHIVE):
         raise InvalidData(
             f"the model of endpoint {endpoint} is no archive in S3; give the model directory and "
@@ -111,23 +110,12 @@ def download_model(session: "Session", archive: str, folder: Path) -> Path:
         The model directory.
 
     Raises:
-        InvalidData: if it is not an archive.
+        DeploymentError: if it is not there, or is not an archive.
     """
-    from mlserver_forest.aws.step import Call
-    from mlserver_forest.aws.storage import split_uri
+    from mlserver_forest.aws.fetched_model import fetch_archive, unpack_archive
 
-    bucket, key = split_uri(archive)
-    call = Call("s3", "GetObject", {"Bucket": bucket, "Key": key})
-    packed = folder / "model.tar.gz"
-    with packed.open("wb") as file:
-        for block in session.aws.blocks(call, session.aws.call(call)):
-            file.write(block)
-    try:
-        with tarfile.open(packed, "r:gz") as members:
-            members.extractall(folder / "model", filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InvalidData(f"{archive} cannot be unpacked: {error}") from error
-    return folder / "model"
+    packed = fetch_archive(session.aws, archive, folder, session.bar)
+    return unpack_archive(packed, folder / "model")
 
 
 def _records(files: list[tuple[str, bytes]], start: datetime | None) -> Iterator[CaptureRecord]:

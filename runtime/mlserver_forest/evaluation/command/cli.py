@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlserver_forest.aws.json_usage_command import JsonUsageCommand
 from mlserver_forest.errors import ForestError, InvalidData, count
 
 if TYPE_CHECKING:
     from mlserver_forest.evaluation.evaluation_result import Evaluation
 
 
-@click.command()
+@click.command(cls=JsonUsageCommand)
 @click.argument("model", metavar="MODEL|ENDPOINT")
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option("--target", required=True, metavar="NAME", help="The column of the known targets.")
