@@ -42,8 +42,8 @@ def shell(account, tmp_path_factory, tmp_path):
 
 def test_two_people_and_three_versions(account, sagemaker, iris_server, shell, tmp_path):
     account.stand_in.serve = iris_server.url
-    for name in ("policies", "first", "approve"):
-        done = shell(block(PAGE, f"command: teams-{name}"))
+    for name in ("teams-policies", "teams-first", "teams-approve"):
+        done = shell(block(PAGE, f"command: {name}"))
         assert done.returncode == 0, (name, done.stdout, done.stderr)
     assert shell(JOB).returncode == 0
     account.stand_in.trained = tmp_path / "job"

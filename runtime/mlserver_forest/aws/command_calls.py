@@ -114,7 +114,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         "s3:HeadObject",
     ),
     "compare": (
-        *_describe("Endpoint", "EndpointConfig"),
+        *_describe("Endpoint", "EndpointConfig", "Model"),
         *("cloudwatch:GetMetricData", "s3:ListObjectsV2", "s3:GetObject"),
     ),
     "evaluate": (

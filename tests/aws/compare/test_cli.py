@@ -95,6 +95,10 @@ def test_numbers_are_compared_by_means_and_old_data_are_left_out(account):
     assert answers["Difference"]["IsCertain"] is True
     assert "20% of the requests are captured" in found["Notes"]
     done = account.forest("compare", "churn", "--since", "3d")
+    assert "new: 1 answer left out as older than its model (" in done.out
+    then = (now - timedelta(days=4)).timestamp()
+    account.stand_in.members["DescribeModel"]["CreationTime"] = then
+    done = account.forest("compare", "churn", "--since", "3d")
     assert "and 1" not in done.out
     assert "difference +" in done.out
     assert ", not certain" in done.out

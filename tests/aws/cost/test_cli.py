@@ -131,7 +131,10 @@ def test_a_job_costs_while_it_runs(account):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--since", "9w"), "--since '9w': expected such as 24h or 7d"),
+        (
+            ("--since", "9w"),
+            "--since '9w': expected minutes, hours or days such as 30m, 6h or 1d, at most 60d",
+        ),
         (("--price", "a=b"), "--price a=b: expected a price"),
         (("--seconds", "1"), "--seconds requires --rate"),
         (("none",), "nothing called none runs in eu-west-1"),

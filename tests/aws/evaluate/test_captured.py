@@ -61,6 +61,11 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
     assert [line.split()[0] for line in done.out.splitlines() if line.startswith("time")] == [
         "time"
     ]
+    assert account.forest("promote", "iris", "AllTraffic", "--yes").code == 0
+    shadow = ("deploy", "iris@approved", "--name", "iris", "--shadow", "sh", *AS_ROLE, "--yes")
+    assert account.forest(*shadow).code == 0
+    done = account.forest("evaluate", "iris", "--labels", labels, "--target", "species")
+    assert "sh is a shadow variant: its answers, which nobody got, count as well" in done.err
     (tmp_path / "iris").mkdir()
     done = account.forest("evaluate", "iris", "--labels", labels, "--target", "species")
     assert "iris is a file or folder here, and FILE is missing" in done.err

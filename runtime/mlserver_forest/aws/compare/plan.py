@@ -1,7 +1,6 @@
 """``forest compare``: the calls that read metrics and captured data of an endpoint's variants."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -9,14 +8,14 @@ from mlserver_forest.aws.captured_data import ReadCaptured
 from mlserver_forest.aws.endpoint import configuration_look_up
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.resource_kinds import ENDPOINT
+from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.step import Answer, Plan, Step
 from mlserver_forest.aws.storage import split_uri
+from mlserver_forest.aws.time_span import parse_span
 from mlserver_forest.aws.traffic_shares import SHADOW, all_variants, sampled_share, shares_of
 from mlserver_forest.aws.variant_metrics import metrics_call
 from mlserver_forest.errors import DeploymentError
 
-_SINCE = re.compile(r"(?P<number>[0-9]+)(?P<unit>[mhd])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 # CloudWatch keeps values of a minute for 15 days, and those of an hour for 455 days.
 _LONGEST = timedelta(days=455)
 
@@ -33,6 +32,8 @@ class ComparedEndpoint:
         percent: the percentage of requests that are captured.
         start, end: the period, in UTC.
         models: by variant, the name of its model.
+        made: by variant, the time at which its model was made, in UTC, if it is known; what was
+            answered before was the answer of another model.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ComparedEndpoint:
     start: datetime
     end: datetime
     models: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def captured(self) -> str:
@@ -67,14 +69,7 @@ def since_of(text: str) -> timedelta:
     Raises:
         DeploymentError: if it is none.
     """
-    found = _SINCE.fullmatch(text)
-    length = int(found["number"]) * _UNITS[found["unit"]] if found else timedelta()
-    if not timedelta() < length <= _LONGEST:
-        raise DeploymentError(
-            f"--since {text!r}: expected minutes, hours or days such as 30m, 6h or 1d, at most "
-            f"{_LONGEST.days}d"
-        )
-    return length
+    return parse_span(text, _LONGEST)
 
 
 def find_compared(
@@ -92,7 +87,7 @@ def find_compared(
         DeploymentError: if there is no such endpoint.
     """
     # CloudWatch's values are those of whole minutes.
-    end = datetime.now(UTC).replace(second=0, microsecond=0) + _UNITS["m"]
+    end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     found = existing.find(ENDPOINT.look_up(endpoint))
     if found is None:
         raise DeploymentError(
@@ -108,6 +103,10 @@ def find_compared(
     capture = configuration.get("DataCaptureConfig") or {}
     shadow = next((str(one["VariantName"]) for one in configuration.get(SHADOW) or []), "")
     copies = {shadow: sampled_share(configuration)} if shadow else {}
+    models = {
+        str(one["VariantName"]): str(one.get("ModelName", ""))
+        for one in all_variants(configuration)
+    }
     return ComparedEndpoint(
         name=endpoint,
         shares={**shares_of(configuration, None if found is UNKNOWN else found), **copies},
@@ -116,11 +115,17 @@ def find_compared(
         percent=int(capture.get("InitialSamplingPercentage", 100)),
         start=end - since,
         end=end,
-        models={
-            str(one["VariantName"]): str(one.get("ModelName", ""))
-            for one in all_variants(configuration)
-        },
+        models=models,
+        made=dict(_made(existing, models)),
     )
+
+
+def _made(existing: Existing, models: Mapping[str, str]) -> Iterator[tuple[str, datetime]]:
+    """When the model of each variant was made, in whole seconds, as captured data have them."""
+    for variant, name in models.items():
+        found = existing.find(model_look_up(name), optional=f"since when {name} answers")
+        if found is not None and found is not UNKNOWN and "CreationTime" in found:
+            yield variant, found["CreationTime"].astimezone(UTC).replace(microsecond=0)
 
 
 def captured_prefixes(endpoint: ComparedEndpoint) -> tuple[str, ...]:

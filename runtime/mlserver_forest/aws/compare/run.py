@@ -1,5 +1,6 @@
 """``forest compare``: what the answers of its calls say about the variants."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlserver_forest.aws.compare.plan import ComparedEndpoint
@@ -23,24 +24,38 @@ def compare_variants(found: ComparedEndpoint, answers: Sequence[Answer]) -> Vari
     """
     metrics, *captured = answers
     known = metrics_of_variants(metrics, found.variants) if metrics else {}
-    records = _records(found, captured[0] if captured else {})
+    records, older = _records(found, captured[0] if captured else {})
     sides = tuple(side_of(name, known.get(name), records.get(name, [])) for name in found.variants)
     left = captured[0].get("Left", 0) if captured else 0
-    return VariantComparison(found, sides, tuple(_notes(found, sides, left)))
+    return VariantComparison(found, sides, tuple(_notes(found, sides, left, older)))
 
 
-def _records(found: ComparedEndpoint, captured: Answer) -> Mapping[str, list[CaptureRecord]]:
-    """The records of the period by variant."""
+def _records(
+    found: ComparedEndpoint, captured: Answer
+) -> tuple[Mapping[str, list[CaptureRecord]], Mapping[str, int]]:
+    """The records of the period by variant, and how many were those of an earlier model."""
     records: dict[str, list[CaptureRecord]] = {}
+    older: Counter[str] = Counter()
     for key, content in captured.get("Files", []):
         variant = variant_in_key(key)
         for one in parse_records(content, variant, key):
-            if found.start <= one.time:
+            if one.time < found.start:
+                continue
+            if one.time < found.made.get(variant, found.start):
+                older[variant] += 1
+            else:
                 records.setdefault(variant, []).append(one)
-    return records
+    return records, older
 
 
-def _notes(found: ComparedEndpoint, sides: tuple[VariantSide, ...], left: int) -> Iterator[str]:
+def _notes(
+    found: ComparedEndpoint, sides: tuple[VariantSide, ...], left: int, older: Mapping[str, int]
+) -> Iterator[str]:
+    for name, number in older.items():
+        yield (
+            f"{name}: {count(number, 'answer')} left out as older than its model "
+            f"({found.made[name]:%Y-%m-%d %H:%M} UTC); the metrics are of the whole time"
+        )
     if not found.capture_uri:
         yield (
             f"{found.name} captures no answers; forest deploy --name {found.name} --variant "

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.cost.choices import Capacity, choices, together
 from mlserver_forest.aws.cost.priced import Priced, money, price_list_with, priced
-from mlserver_forest.aws.cost.traffic import EndpointTraffic, find_traffic, parse_span, traffic_at
+from mlserver_forest.aws.cost.traffic import LONGEST, EndpointTraffic, find_traffic, traffic_at
 from mlserver_forest.aws.endpoint import variant_names
 from mlserver_forest.aws.infrastructure import parse_pairs
 from mlserver_forest.aws.list.plan import Listed, details_of, find_all, plan
@@ -19,6 +20,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.aws.status.describe import running_instances
 from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.time_span import parse_span
 from mlserver_forest.aws.traffic_shares import SHADOW
 from mlserver_forest.errors import DeploymentError
 
@@ -65,7 +67,7 @@ def cost(
     has counted. Each cheaper choice says what it assumes.
     """
     check_combinations("cost", given_options())
-    hours = parse_span(options["since"])
+    hours = ceil(parse_span(options["since"], LONGEST) / timedelta(hours=1))
     price_list = price_list_with(dict(parse_pairs("--price", given)))
     found = find_all(
         session.existing, foreign=foreign, most_jobs=100, say=session.say, most_described=_MOST

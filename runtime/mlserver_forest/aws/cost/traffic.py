@@ -1,17 +1,14 @@
 """The calls that an endpoint has answered, as CloudWatch has counted them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.step import Call
-from mlserver_forest.errors import DeploymentError
 
-_SPAN = re.compile(r"([1-9][0-9]{0,3})([hd])")
 # GetMetricStatistics answers at most 1,440 values, here one for each hour.
-_MOST_HOURS = 1440
+LONGEST = timedelta(hours=1440)
 _HOUR = 3600
 
 
@@ -43,19 +40,6 @@ class EndpointTraffic:
     def peak(self) -> float:
         """The calls of the busiest hour."""
         return max(self.per_hour, default=0.0)
-
-
-def parse_span(text: str) -> int:
-    """24h or 7d as hours.
-
-    Raises:
-        DeploymentError: if it is neither, or longer than 60 days.
-    """
-    found = _SPAN.fullmatch(text)
-    hours = int(found[1]) * (24 if found[2] == "d" else 1) if found else 0
-    if not 0 < hours <= _MOST_HOURS:
-        raise DeploymentError(f"--since {text!r}: expected such as 24h or 7d, at most 60d")
-    return hours
 
 
 def traffic_at(calls_per_second: float, seconds: float | None) -> EndpointTraffic:

@@ -66,6 +66,11 @@ def source_of_endpoint(session: "Session", endpoint: str, since: timedelta) -> C
             f"endpoint {endpoint} captures no answers; forest deploy --capture captures those to "
             "come, and forest evaluate MODEL s3://PREFIX reads what was captured before"
         )
+    if found.shadow:
+        session.say(
+            f"{found.shadow} is a shadow variant: its answers, which nobody got, count as well, "
+            "and are apart in the table of variants"
+        )
     model = session.existing.need(model_look_up(found.models[found.baseline]))
     archives = data_that_is_served(session.existing, model) if isinstance(model, dict) else []
     if not archives or not archives[0].endswith(_ARCHIVE):
