@@ -75,11 +75,17 @@ def test_an_update_keeps_what_no_option_changes(account):
         "ModelDataUrl": OTHER,
     }
     assert model["VpcConfig"] == model_before["VpcConfig"]
-    done = account.forest("deploy", OTHER, *YES, "--env", "B=2", "--instance-count", "2")
+    given = ("--env", "B=2", "--env", "DB_TOKEN=hush")
+    done = account.forest("deploy", OTHER, *YES, *given, "--instance-count", "2")
     assert "env B: none -> 2" in done.err
+    assert "env DB_TOKEN: none -> (not shown, 4 characters)" in done.err
     assert "instance count: 4 -> 2" in done.err
     _, model = configuration_of(account)
-    assert model["PrimaryContainer"]["Environment"] == {"A": "1", "B": "2"}
+    assert model["PrimaryContainer"]["Environment"] == {
+        "A": "1",
+        "B": "2",
+        "DB_TOKEN": "hush",
+    }
     tags = account.client("sagemaker").list_tags(ResourceArn=model["ModelArn"])["Tags"]
     assert {"Key": "team", "Value": "x"} in tags
     done = account.forest("deploy", OTHER, *AS_ROLE, "--yes", "--reset")

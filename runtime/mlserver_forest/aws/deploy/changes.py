@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlserver_forest.aws.deploy.endpoint_config import without_nothing
+from mlserver_forest.aws.secret_variables import is_secret
 from mlserver_forest.aws.step import Answer
 from mlserver_forest.aws.traffic_shares import (
     SHADOW,
@@ -54,7 +55,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """
     old, new = (dict(_flat("", without_nothing(one))) for one in (before, after))
     return [
-        f"{_label(name)}: {_text(old.get(name))} -> {_text(new.get(name))}"
+        f"{_label(name)}: {_text(name, old.get(name))} -> {_text(name, new.get(name))}"
         for name in dict.fromkeys((*old, *new))
         if old.get(name) != new.get(name) and name not in _SILENT
     ]
@@ -119,7 +120,9 @@ def _label(name: str) -> str:
     return _LABELS.get(name, name)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if value is None:
         return "none"
+    if name.startswith(_ENVIRONMENT) and is_secret(name.removeprefix(_ENVIRONMENT), str(value)):
+        return f"(not shown, {len(str(value))} characters)"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,6 +1,5 @@
 """Resources of an account with their members as AWS's calls take them, for any language of code."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 from mlserver_forest.aws.export.exported_endpoint import ExportedEndpoint
 from mlserver_forest.aws.naming import digest_of
 from mlserver_forest.aws.resource_kinds import ENDPOINT
+from mlserver_forest.aws.secret_variables import is_secret
 
 MODEL, CONFIGURATION = "AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"
 SERVED = "AWS::SageMaker::Endpoint"
 TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
 POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 ALARM = "AWS::CloudWatch::Alarm"
-# Names of variables whose values are not written, but asked for.
-_SECRET = re.compile(r"(?i)passw|secret|token|credential|private|api_?key|access_?key|auth")
 _POLICY = (
     *("PolicyName", "PolicyType", "TargetTrackingScalingPolicyConfiguration"),
     *("StepScalingPolicyConfiguration", "PredictiveScalingPolicyConfiguration"),
@@ -153,14 +151,10 @@ def _without_secrets(label: str, value: Any) -> Any:
     found = {name: _without_secrets(label, one) for name, one in value.items()}
     if isinstance(environment := value.get("Environment"), Mapping):
         found["Environment"] = {
-            name: _secret(label, name) if _is_secret(name, text) else text
+            name: _secret(label, name) if is_secret(name, text) else text
             for name, text in environment.items()
         }
     return found
-
-
-def _is_secret(name: str, text: str) -> bool:
-    return bool(_SECRET.search(name)) or "{{resolve:" in text
 
 
 def _secret(label: str, name: str) -> Secret:
