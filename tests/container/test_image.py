@@ -425,3 +425,17 @@ def test_the_scripts_play_their_parts(image, tmp_path):
     finally:
         server.terminate()
         assert server.wait(timeout=30) == 0
+
+
+def test_a_job_logs_its_training_to_mlflow(image, tmp_path):
+    """A store of files needs no server; tests/with_mlflow has one."""
+    base = tmp_path / "ml"
+    lay_out(base, {"training": {"iris.csv": IRIS.read_text()}}, {"n_estimators": "5"})
+    store = ("-e", "MLFLOW_TRACKING_URI=file:///opt/ml/output/runs")
+    allowed = ("-e", "MLFLOW_ALLOW_FILE_STORE=true")
+    done = docker(
+        "run", "--rm", "--network=none", *store, *allowed, "-v", f"{base}:/opt/ml", image, "train"
+    )
+    assert "logged to MLflow: run " in done.stdout
+    (run,) = (base / "output" / "runs" / "0").glob("*/artifacts/report/report.html")
+    assert (run.parents[2] / "params" / "n_estimators").read_text() == "5"
