@@ -36,7 +36,7 @@ def build():
         done = _build("full", TAG)
         done = done if done.returncode else _build("serve", SERVE_TAG)
         lock.truncate(0)
-        lock.write(_stamp())
+        lock.write("" if done.returncode else _stamp())
     return done
 
 
