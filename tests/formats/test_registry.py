@@ -24,6 +24,11 @@ EXCEPTIONS = {
         *(JSON, "text/csv", "application/x-npy", "application/x-npz"),
         *("text/libsvm", "text/x-libsvm"),
     },
+    "aws/register/model_quality.py": {JSON},  # The type of its own documents.
+    # What it has written itself, and the answer that MLflow's client reads.
+    "mlflow/request_body.py": {JSON, "application/x-npy", "application/x-parquet"},
+    "mlflow/deployments.py": {JSON},
+    "serving/sagemaker/mlflow_rows.py": {"text/csv"},  # MLflow's scoring server has it.
     "doctor/sample.py": {JSON},  # The doctor requests it from other people's containers.
     "doctor/rules.py": {JSON, "text/csv"},  # Examples in the advice.
 }

@@ -61,7 +61,6 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
     assert [line.split()[0] for line in done.out.splitlines() if line.startswith("time")] == [
         "time"
     ]
-    assert account.forest("promote", "iris", "AllTraffic", "--yes").code == 0
     shadow = ("deploy", "iris@approved", "--name", "iris", "--shadow", "sh", *AS_ROLE, "--yes")
     assert account.forest(*shadow).code == 0
     done = account.forest("evaluate", "iris", "--labels", labels, "--target", "species")

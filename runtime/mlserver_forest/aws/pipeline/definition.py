@@ -24,6 +24,7 @@ from mlserver_forest.aws.pipeline.processing_request import (
     ProcessingRequest,
     local_path,
 )
+from mlserver_forest.aws.register.model_quality import MEDIA_TYPE
 from mlserver_forest.aws.step import members
 from mlserver_forest.aws.tune.plan import Tune, is_minimized, search_request
 
@@ -263,7 +264,7 @@ def _condition(pipeline: PipelineSpec) -> dict[str, Any]:
 def _registration(pipeline: PipelineSpec) -> dict[str, Any]:
     wanted = pipeline.registration
     result = pipeline.folder(EVALUATION, _RESULT)
-    statistics = {"ContentType": "application/json", "S3Uri": result}
+    statistics = {"ContentType": MEDIA_TYPE, "S3Uri": result}
     container = {"Image": pipeline.fit.infrastructure.image, "ModelDataUrl": _model(pipeline)}
     arguments = members(
         ModelPackageGroupName=wanted.group,

@@ -9,6 +9,7 @@ from typing import Any
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.evaluation.captured.capture_record import CaptureRecord
 from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.formats.registry import answer_formats, find
 
 _LABELS = ("predicted_label", "predict", "label")
 _NUMBERS = ("score", "predicted_score", "predict")
@@ -43,11 +44,12 @@ def answered_rows(record: CaptureRecord) -> list[AnsweredRow]:
             f"{record.place}: the answer was not captured; expected a DataCaptureConfig with the "
             "CaptureMode Output"
         )
-    read = _READERS.get(body.media_type)
+    read = _reader_of(body.media_type)
     if read is None:
+        known = ", ".join(one.media_type for one in answer_formats() if one.captured_as)
         raise InvalidData(
             f"{record.place}: an answer of type {body.media_type or 'unknown'} cannot be compared; "
-            f"expected one of {', '.join(_READERS)}, which the caller's Accept chooses"
+            f"expected one of {known}, which the caller's Accept chooses"
         )
     try:
         return list(read(body.data.decode()))
@@ -120,12 +122,11 @@ def _label(value: Any) -> str:
     return str(int(value)) if is_whole else str(value)
 
 
-_READERS: Mapping[str, Callable[[str], Iterator[AnsweredRow]]] = {
-    "text/csv": _csv,
-    "application/csv": _csv,
-    "application/json": _json,
-    "application/jsonlines": _json_lines,
-    "application/x-jsonlines": _json_lines,
-    "application/x-ndjson": _json_lines,
-    "application/jsonl": _json_lines,
-}
+def _reader_of(media_type: str) -> Callable[[str], Iterator[AnsweredRow]] | None:
+    """What reads answers of a type, if data capture keeps them as text."""
+    found = find(media_type)
+    if found is None or not found.captured_as:
+        return None
+    if found.captured_as == "Csv":
+        return _csv
+    return _json_lines if found.has_lines else _json
