@@ -31,7 +31,7 @@ settings.load_profile("suite")
 # ten times as long as most answers take, and half of the time in which a server is waited for.
 default.create_ssl_context = functools.cache(default.create_ssl_context)
 
-# The files that take longest, in the order in which they start. With two processes that each take
+# The files that take longest, in the order in which they start. With processes that each take
 # the next file, a long one at the end would leave the other process without work. The tests of the
 # image are not the first, because it may still be built.
 LONGEST = [

@@ -68,8 +68,8 @@ def test_two_people_and_three_versions(account, sagemaker, iris_server, shell, t
     assert done.returncode == 0, done.stderr
     assert "iris@approved is version 2" in done.stdout
     assert "5xx in the canary of Tuesday" in done.stdout
-    for name in ("variant", "pipeline", "cost"):
-        done = shell(block(PAGE, f"command: teams-{name}"))
+    for name in ("teams-variant", "teams-pipeline", "teams-cost"):
+        done = shell(block(PAGE, f"command: {name}"))
         assert done.returncode == 0, (name, done.stdout, done.stderr)
     assert served(account, sagemaker).endswith("model-package/iris/2")
     assert 'resource "aws_sagemaker_endpoint" ' in (tmp_path / "iris.tf").read_text()
