@@ -10,7 +10,7 @@ from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.importers.registry import IMPORTERS
 from support import ROOT
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "1"))
 TARGETS = ROOT / "tests" / "fuzz" / "targets"
 
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import subprocess
 from importlib.metadata import version
 
 import httpx
@@ -11,8 +12,7 @@ import pytest
 
 from aws.account import BUCKET, EMPTY, empty_account, everything
 from docs_blocks import blocks_of, page
-from forked_command import run_forked
-from support import IRIS, clean_environ, free_port, serving
+from support import BIN, IRIS, clean_environ, free_port, serving
 
 FEATURES = ["tenure", "monthly", "plan", "paperless"]
 
@@ -337,8 +337,11 @@ def test_a_server_that_is_away_costs_no_model(mlflow, tables, tmp_path):
 
 def test_without_mlflow_nothing_is_trained_that_should_be_logged(tables, tmp_path):
     words = ("train", tables / "churn.csv", "--target", "churn", "--out", tmp_path / "ml")
-    environ = clean_environ(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    done = run_forked("forest", *words, environ=environ)
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = None\n")
+    environ = clean_environ(MLFLOW_TRACKING_URI="http://127.0.0.1:9", PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        [BIN / "forest", *words], env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith(
         "forest train: MLFLOW_TRACKING_URI is set, so the training is to be logged, but mlflow is "
