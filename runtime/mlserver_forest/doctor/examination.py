@@ -19,6 +19,8 @@ from mlserver_forest.doctor.target import DoctorTarget, RunningServer, Setting, 
 from mlserver_forest.doctor.verdicts import CheckResult, DoctorFinding, failed, passed, skipped
 
 # Later starts may take this many times as long as the first, and at least this many seconds.
+# Of waiting for the end of a process that answers no more, and the number of them.
+_MOMENT, _MOMENTS = 0.05, 10
 _LEAST_START_SECONDS = 60.0
 _SLOWER = 4
 _NO_LABELS = "a model directory has no labels"
@@ -189,7 +191,7 @@ class Examination:
         try:
             result = check(server, self.sample)
         except OSError as error:
-            code = server.exit_code()
+            code = _exit_code(server)
             ended = None if code is None else server.ended(code)
             result = failed(f"the server {ended}", ended.advice) if ended else failed(str(error))
         if result.verdict == "FAIL":
@@ -212,4 +214,13 @@ class Examination:
 
 def _has_exited(scene: Scene, server: RunningServer) -> bool:
     """Whether the server has ended, which no check of the scene should bring about."""
-    return scene is not _ENDING and server.exit_code() is not None
+    return scene is not _ENDING and _exit_code(server) is not None
+
+
+def _exit_code(server: RunningServer) -> int | None:
+    """Its exit code, now or in a moment: connections are closed before a process has ended."""
+    for _ in range(_MOMENTS):
+        if (code := server.exit_code()) is not None:
+            return code
+        time.sleep(_MOMENT)
+    return None
