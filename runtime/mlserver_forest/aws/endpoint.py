@@ -226,6 +226,11 @@ def configuration_step(
     )
 
 
+def no_endpoint(name: str, region: str) -> DeploymentError:
+    """The error if there is no endpoint of a name."""
+    return DeploymentError(f"there is no endpoint {name} in {region}; see forest list")
+
+
 def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:
     """The same steps if it is unknown whether the endpoint exists and what it is like."""
     there = ENDPOINT.look_up(endpoint)

@@ -50,6 +50,11 @@ def is_ours(tags: Mapping[str, str]) -> bool:
     return any(tags.get(key) == value for key, value in (OURS, OURS_BEFORE))
 
 
+def foreign_note(tags: Mapping[str, str]) -> str:
+    """What a question adds to the name of a resource that this tool did not create, or nothing."""
+    return "" if is_ours(tags) else " (which this tool did not create)"
+
+
 def user_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The user's tags among those of a resource."""
     return tuple(

@@ -1,6 +1,7 @@
 """forest evaluate on what an endpoint captured, with outcomes that became known later."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,6 +57,9 @@ def test_an_endpoint_is_evaluated_by_variant_and_over_time(
         account, model_dir, f"{PREFIX}/iris/", "--labels", labels, "--by", "petal_width"
     )
     assert [one["name"] for one in found["segments"]] == ["0.2", "1.8"]
+    archive = shutil.make_archive(tmp_path / "model", "gztar", model_dir)
+    again = evaluate(account, archive, f"{PREFIX}/iris/", "--labels", labels, "--by", "petal_width")
+    assert again == found
     done = account.forest("evaluate", "iris", "--labels", labels, "--target", "species")
     assert "1 rows of " in done.err
     assert [line.split()[0] for line in done.out.splitlines() if line.startswith("time")] == [

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlserver_forest.artifact.unpacked_archive import unpack
 from mlserver_forest.aws.approve.plan import ApprovalDecision
-from mlserver_forest.aws.fetched_model import Bar, fetch_archive, unpack_archive
+from mlserver_forest.aws.fetched_model import Bar, fetch_archive
 from mlserver_forest.aws.registered_metrics import Say, find_metrics
 from mlserver_forest.aws.step import Answer
-from mlserver_forest.errors import DeploymentError
+from mlserver_forest.errors import DeploymentError, ForestError
 from mlserver_forest.evaluation.text_table import text_table
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _of_artifacts(
     for name, package in (("approved", decision.approved), ("decided", decision.found)):
         try:
             folders.append(_fetched(aws, package or {}, folder / name, bar))
-        except DeploymentError as error:
+        except ForestError as error:
             why = f"training data and answers cannot be compared: {error}"
             return {"training_drift": str(error), "answers": str(error) if sample else None}, [why]
     found = compare_versions(folders[0], folders[1], sample, target)
@@ -111,7 +112,7 @@ def _fetched(aws: "Aws", package: Answer, folder: Path, bar: Bar) -> Path:
     if not uri:
         number = package.get("ModelPackageVersion")
         raise DeploymentError(f"version {number} does not have one model.tar.gz")
-    return unpack_archive(fetch_archive(aws, str(uri), folder, bar), folder / "model")
+    return unpack(fetch_archive(aws, str(uri), folder, bar), folder / "model")
 
 
 def _text(value: float | None) -> str:

@@ -10,6 +10,7 @@ from mlserver_forest.aws.model_group import (
     PENDING,
     STATUS_WORDS,
     VersionName,
+    approved_version,
     find_version,
     find_versions,
     package_look_up,
@@ -87,7 +88,7 @@ def find_decision(
         chosen = _newest_pending(name.group, versions)
     arn = str({} if chosen is UNKNOWN else chosen["ModelPackageArn"])
     others = [one for one in versions if one["ModelPackageArn"] != arn]
-    approved = next((one for one in others if one.get("ModelApprovalStatus") == APPROVED), None)
+    approved = approved_version(others)
     return ApprovalDecision(
         name,
         status,

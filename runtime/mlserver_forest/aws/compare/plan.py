@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mlserver_forest.aws.captured_data import ReadCaptured
-from mlserver_forest.aws.endpoint import configuration_look_up
+from mlserver_forest.aws.endpoint import configuration_look_up, no_endpoint
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.sagemaker_model import model_look_up
@@ -90,9 +90,7 @@ def find_compared(
     end = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     found = existing.find(ENDPOINT.look_up(endpoint))
     if found is None:
-        raise DeploymentError(
-            f"there is no endpoint {endpoint} in {existing.region}; see forest list"
-        )
+        raise no_endpoint(endpoint, existing.region)
     configuration: Answer = {}
     if found is not UNKNOWN:
         described = existing.need(configuration_look_up(str(found["EndpointConfigName"])))

@@ -20,7 +20,7 @@ from mlserver_forest.aws.endpoint import (
     variant_names,
 )
 from mlserver_forest.aws.existing import Existing
-from mlserver_forest.aws.naming import is_ours, tag_list
+from mlserver_forest.aws.naming import foreign_note, tag_list
 from mlserver_forest.aws.present_endpoint import PresentEndpoint
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.scaling import Autoscaling, Scaling, removal_steps, scaling_steps
@@ -110,9 +110,8 @@ def update_question(deploy: Deploy) -> str:
     if there is None or deploy.is_unchanged:
         return ""
     check_updatable(there.found)
-    foreign = "" if is_ours(there.tags) else " (which this tool did not create)"
     return (
-        f"Endpoint {deploy.endpoint}{foreign} uses configuration {there.name}; "
+        f"Endpoint {deploy.endpoint}{foreign_note(there.tags)} uses configuration {there.name}; "
         f"update it to {deploy.configuration}?"
     )
 

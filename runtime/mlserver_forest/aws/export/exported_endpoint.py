@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlserver_forest.aws.endpoint import configuration_look_up, variant_names
+from mlserver_forest.aws.endpoint import configuration_look_up, no_endpoint, variant_names
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
 from mlserver_forest.aws.present_endpoint import CONFIGURATION_MEMBERS, MODEL_MEMBERS, only
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
-from mlserver_forest.errors import DeploymentError
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def find_exported(existing: Existing, name: str) -> ExportedEndpoint | Unknown:
     if found is UNKNOWN:
         return UNKNOWN
     if found is None:
-        raise DeploymentError(f"there is no endpoint {name} in {existing.region}; see forest list")
+        raise no_endpoint(name, existing.region)
     configuration = existing.need(configuration_look_up(found["EndpointConfigName"]))
     if configuration is UNKNOWN:
         return UNKNOWN

@@ -13,7 +13,7 @@ from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.existing import UNKNOWN
 from mlserver_forest.aws.fit.options import Check
 from mlserver_forest.aws.infrastructure import find_role, parse_pairs
-from mlserver_forest.aws.naming import checked_name, is_ours
+from mlserver_forest.aws.naming import checked_name, foreign_note
 from mlserver_forest.aws.pipeline.definition import (
     INSTANCE_TYPE,
     REGISTER,
@@ -201,9 +201,8 @@ def _confirm(session: Session, change: PipelineChange) -> None:
     name, found = change.pipeline.name, change.found
     if found and found is not UNKNOWN and (lines := change.changes()):
         tags = tags_of(session.existing, found["PipelineArn"])
-        foreign = "" if is_ours(tags) else " (which this tool did not create)"
         session.say_all([f"changes of pipeline {name}:", *lines])
-        session.confirm(f"Update pipeline {name}{foreign}?")
+        session.confirm(f"Update pipeline {name}{foreign_note(tags)}?")
     schedule, there = change.schedule, change.found_schedule
     if schedule is None or not there or there is UNKNOWN:
         return

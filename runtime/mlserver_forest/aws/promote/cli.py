@@ -2,7 +2,7 @@
 
 import click
 
-from mlserver_forest.aws.naming import is_ours
+from mlserver_forest.aws.naming import foreign_note
 from mlserver_forest.aws.promote.plan import find_promotion, plan
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
@@ -38,7 +38,7 @@ def promote(
     elif wanted.there is not None:
         lines = wanted.changed_lines()
         session.say("\n  ".join([f"changes of endpoint {endpoint}:", *lines]))
-        foreign = "" if is_ours(wanted.there.tags) else " (which this tool did not create)"
+        foreign = foreign_note(wanted.there.tags)
         session.confirm(
             f"Endpoint {endpoint}{foreign} uses configuration {wanted.there.name}; make {variant} "
             "its only variant?"

@@ -9,6 +9,7 @@ from mlserver_forest.aws.endpoint import (
     Change,
     check_updatable,
     configuration_step,
+    no_endpoint,
     unknown_update_steps,
     update,
 )
@@ -87,9 +88,7 @@ def find_promotion(
         unknown = {"VariantName": variant, "ModelName": "<its model>"}
         return Promotion(endpoint, variant, {PRODUCTION: [unknown]})
     if there is None:
-        raise DeploymentError(
-            f"there is no endpoint {endpoint} in {existing.region}; see forest list"
-        )
+        raise no_endpoint(endpoint, existing.region)
     if there.is_new:
         names = ", ".join(str(one["VariantName"]) for one in all_variants(there.configuration))
         raise DeploymentError(

@@ -110,8 +110,8 @@ class Registration:
             ModelPackageGroupName=self.group,
             ModelPackageDescription=self.description,
             InferenceSpecification=self._inference(),
-            ModelMetrics=self._metrics(),
-            DriftCheckBaselines=self._baselines(),
+            ModelMetrics=self._reports(),
+            DriftCheckBaselines=self._reports(),
             ModelCard=self._card(),
         )
 
@@ -128,11 +128,8 @@ class Registration:
             container, self.instance_types, self.transform_instance_types
         )
 
-    def _metrics(self) -> dict[str, Any]:
-        quality = {"Statistics": self._source(self.quality)} if self.quality else {}
-        return members(ModelQuality=quality, ModelDataQuality=self._data_quality())
-
-    def _baselines(self) -> dict[str, Any]:
+    def _reports(self) -> dict[str, Any]:
+        """The files in S3 with the metrics, and with Model Monitor's baseline."""
         quality = {"Statistics": self._source(self.quality)} if self.quality else {}
         return members(ModelQuality=quality, ModelDataQuality=self._data_quality())
 

@@ -11,6 +11,7 @@ from mlserver_forest.aws.endpoint import (
     check_updatable,
     configuration_look_up,
     instance_type_of,
+    no_endpoint,
     unknown_update_steps,
     update,
     variant_names,
@@ -62,9 +63,7 @@ def earlier_configurations(endpoint: str, existing: Existing) -> list[Answer]:
     if found is UNKNOWN:
         return []
     if found is None:
-        raise DeploymentError(
-            f"there is no endpoint {endpoint} in {existing.region}; see forest list"
-        )
+        raise no_endpoint(endpoint, existing.region)
     tags = tags_of(existing, found[ENDPOINT.arn])
     names = read_history(tags, found["EndpointConfigName"]).kept
     described = (existing.find(configuration_look_up(name)) for name in names)

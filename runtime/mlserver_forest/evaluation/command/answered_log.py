@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidData, count, format_error, format_value
-from mlserver_forest.evaluation.command.label_join import join_labels
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 
@@ -25,6 +24,7 @@ class AnsweredLog:
     Attributes:
         prediction: the answers, (n_samples, n_columns).
         columns: by name, (n_samples,) Python values of each column that was asked for.
+        are_numbers: by name, whether the values of a column are numbers.
     """
 
     def __init__(self, places: Iterable[Path], schema: Schema, names: Sequence[str]) -> None:
@@ -55,27 +55,8 @@ class AnsweredLog:
             np.concatenate([one.values for one in found]),
             np.concatenate([one.positions for one in found]),
         )
-        self._are_numbers = {name: _is_number(tables[0][name].type) for name in names}
+        self.are_numbers = {name: _is_number(tables[0][name].type) for name in names}
         self.columns = {name: [v for t in tables for v in _values(t[name])] for name in names}
-
-    def targets_from(
-        self, path: Path, target: str, key: Sequence[str]
-    ) -> tuple[list[str | None], int]:
-        """Find the target of each row in a file, by the columns of a key.
-
-        Args:
-            path: the file, with the key's columns and the target's.
-            target: the name of the target's column.
-            key: the names of the key's columns, which the log was asked for.
-
-        Returns:
-            (n_samples,) targets, None for a row that the file does not have; and the number of the
-            file's rows that no row of the log belongs to.
-
-        Raises:
-            InvalidData: if the file has two targets for one key.
-        """
-        return join_labels(path, target, key, self.columns, self._are_numbers)
 
 
 def _files(places: Iterable[Path]) -> list[Path]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidData, InvalidInput, format_value
 from mlserver_forest.evaluation.captured.answer_rows import AnsweredRow, answered_rows
 from mlserver_forest.evaluation.captured.capture_record import CaptureRecord
-from mlserver_forest.evaluation.command.label_join import join_labels
 from mlserver_forest.evaluation.known_targets import known_targets
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.registry import find
@@ -39,6 +37,7 @@ class CapturedLog:
         prediction: the answers, (n_samples, n_columns); without columns if labels were answered
             without probabilities.
         columns: by name, (n_samples,) Python values of each column that was asked for.
+        are_numbers: by name, whether the values of a column are numbers.
         times: (n_samples,) when each row was answered, as text.
         left_out: why answers could not be read, once each.
     """
@@ -70,36 +69,17 @@ class CapturedLog:
         self.prediction = _prediction([row.answer for row in self._rows], schema)
         self.times = [row.record.time.isoformat() for row in self._rows]
         self.columns = {name: self._column(name, schema) for name in names}
-        self._are_numbers = {name: self._is_number(name) for name in names}
+        self.are_numbers = {name: self._is_number(name) for name in names}
 
-    def targets_from(
-        self, path: Path, target: str, key: Sequence[str]
-    ) -> tuple[list[str | None], int]:
-        """Find the target of each row in a file, by the columns of a key.
+    def check_key(self, key: Sequence[str]) -> None:
+        """Check that columns name one row.
 
         Args:
-            path: the file, with the key's columns and the target's.
-            target: the name of the target's column.
-            key: the names of the key's columns, which the log was asked for.
-
-        Returns:
-            As ``join_labels``.
+            key: the names of the columns, which the log was asked for.
 
         Raises:
-            InvalidData: if the key does not name one row, or the file has two targets for one.
+            InvalidData: if they do not, with what to add.
         """
-        self._check_key(key)
-        return join_labels(path, target, key, self.columns, self._are_numbers)
-
-    def _read(self, record: CaptureRecord) -> list[_Row]:
-        try:
-            answers = answered_rows(record)
-        except InvalidData as error:
-            self.left_out.append(str(error))
-            return []
-        return [_Row(record, number, one) for number, one in enumerate(answers)]
-
-    def _check_key(self, key: Sequence[str]) -> None:
         if INFERENCE_ID in key and not any(self.columns[INFERENCE_ID]):
             raise InvalidData(
                 "the captured requests have no inference id, which callers give (forest invoke "
@@ -113,6 +93,14 @@ class CapturedLog:
                 f"{','.join(key)} names none of them; add {ROW} to --key, and a column {ROW} to "
                 "the file, which counts the rows of a request from 0"
             )
+
+    def _read(self, record: CaptureRecord) -> list[_Row]:
+        try:
+            answers = answered_rows(record)
+        except InvalidData as error:
+            self.left_out.append(str(error))
+            return []
+        return [_Row(record, number, one) for number, one in enumerate(answers)]
 
     def _column(self, name: str, schema: Schema) -> list[Any]:
         own: dict[str, list[Any]] = {

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlserver_forest.errors import InvalidData
@@ -101,26 +100,6 @@ def read_records(session: "Session", source: CapturedSource) -> list[CaptureReco
     if answer["Left"]:
         session.say(f"{answer['Left']} older files of captured data were not read")
     return list(_records(answer["Files"], source.start))
-
-
-def download_model(session: "Session", archive: str, folder: Path) -> Path:
-    """Download a model's archive, and unpack it.
-
-    Args:
-        session: the account.
-        archive: its S3 URI.
-        folder: an empty folder for it.
-
-    Returns:
-        The model directory.
-
-    Raises:
-        DeploymentError: if it is not there, or is not an archive.
-    """
-    from mlserver_forest.aws.fetched_model import fetch_archive, unpack_archive
-
-    packed = fetch_archive(session.aws, archive, folder, session.bar)
-    return unpack_archive(packed, folder / "model")
 
 
 def _records(files: list[tuple[str, bytes]], start: datetime | None) -> Iterator[CaptureRecord]:

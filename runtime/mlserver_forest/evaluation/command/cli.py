@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ from mlserver_forest.aws.json_usage_command import JsonUsageCommand
 from mlserver_forest.errors import ForestError, InvalidData, count
 
 if TYPE_CHECKING:
+    from mlserver_forest.evaluation.command.answered_log import AnsweredLog
+    from mlserver_forest.evaluation.command.captured_log import CapturedLog
     from mlserver_forest.evaluation.evaluation_result import Evaluation
+    from mlserver_forest.schema.schema import Schema
 
 
 @click.command(cls=JsonUsageCommand)
@@ -67,17 +71,14 @@ def evaluate(
     names = tuple(name.strip() for name in key.split(",") if name.strip())
     try:
         _check_sources(model, files, labels, (since, region, profile))
-        paths = tuple(map(Path, files))
         if labels is None:
-            with _opened(Path(model)) as directory:
-                found = _of_files(directory, paths, target, by or "")
+            found = _of_files(Path(model), tuple(map(Path, files)), target, by or "")
         elif not files or files[0].startswith(_S3):
-            wanted = labels, target, names or (INFERENCE_ID,)
-            found = _of_captured((model, files, since), wanted, by, (region, profile, as_json))
+            outcomes = _Outcomes(labels, target, names or (INFERENCE_ID,), by)
+            found = _of_captured((model, files, since), outcomes, (region, profile, as_json))
         else:
-            wanted = labels, target, names or _LOG_KEY
-            with _opened(Path(model)) as directory:
-                found = _of_log(directory, paths, wanted, by)
+            outcomes = _Outcomes(labels, target, names or _LOG_KEY, by)
+            found = _of_log(Path(model), tuple(map(Path, files)), outcomes)
         text = json.dumps(found.to_json(), indent=1, allow_nan=False)
         if out is not None:
             out.write_text(text + "\n", "utf-8")
@@ -90,6 +91,23 @@ def evaluate(
 # What names a row of a request log, and of captured data.
 _LOG_KEY, INFERENCE_ID = ("request_id", "row"), "inference_id"
 _S3, _LONGEST = "s3://", "30d"
+
+
+@dataclass(frozen=True)
+class _Outcomes:
+    """The file of the targets, and how its rows are found in a log.
+
+    Attributes:
+        path: the file.
+        target: the name of the target's column.
+        key: the names of the columns that name a row.
+        by: the column by whose values the rows are divided, or None for versions or variants.
+    """
+
+    path: Path
+    target: str
+    key: tuple[str, ...]
+    by: str | None
 
 
 def _check_sources(
@@ -124,46 +142,71 @@ def _check_sources(
 
 def _of_captured(
     sources: tuple[str, tuple[str, ...], str],
-    labels: tuple[Path, str, tuple[str, ...]],
-    by: str | None,
+    outcomes: _Outcomes,
     account: tuple[str | None, str | None, bool],
 ) -> "Evaluation":
     from mlserver_forest.artifact.model_directory import load
     from mlserver_forest.aws.compare.plan import since_of
+    from mlserver_forest.aws.fetched_model import fetch_archive
     from mlserver_forest.aws.session import Session
     from mlserver_forest.evaluation.command.captured_log import VARIANT, CapturedLog
     from mlserver_forest.evaluation.command.captured_source import (
-        download_model,
         read_records,
         source_of_endpoint,
         source_of_prefixes,
     )
-    from mlserver_forest.evaluation.model_evaluation import evaluate_predictions
 
     model, prefixes, since = sources
-    path, target, key = labels
     region, profile, as_json = account
     session = Session(region, profile, dry_run=False, yes=False, is_json=as_json)
-    try:
-        if prefixes:
-            source = source_of_prefixes(prefixes, since_of(since) if since else None)
-        else:
-            source = source_of_endpoint(session, model, since_of(since or _LONGEST))
-        records = read_records(session, source)
-        with tempfile.TemporaryDirectory(prefix="forest-evaluate-") as folder:
-            archive = source.archive
-            place = download_model(session, archive, Path(folder)) if archive else Path(model)
-            schema = load(place).schema
-    finally:
-        session.close()
-    log = CapturedLog(records, schema, [*key, by or VARIANT])
+    with tempfile.TemporaryDirectory(prefix="forest-evaluate-") as folder:
+        try:
+            if prefixes:
+                source = source_of_prefixes(prefixes, since_of(since) if since else None)
+            else:
+                source = source_of_endpoint(session, model, since_of(since or _LONGEST))
+            records = read_records(session, source)
+            place = Path(model)
+            if source.archive:
+                place = fetch_archive(session.aws, source.archive, Path(folder), session.bar)
+        finally:
+            session.close()
+        with _opened(place) as directory:
+            schema = load(directory).schema
+    log = CapturedLog(records, schema, [*outcomes.key, outcomes.by or VARIANT])
     if log.left_out:
         _note(f"{count(len(log.left_out), 'answer')} left out: {log.left_out[0]}")
-    targets, n_others = log.targets_from(path, target, key)
+    log.check_key(outcomes.key)
+    return _measured(log, schema, outcomes, VARIANT, log.times)
+
+
+def _of_log(model: Path, files: tuple[Path, ...], outcomes: _Outcomes) -> "Evaluation":
+    from mlserver_forest.artifact.model_directory import load
+    from mlserver_forest.evaluation.command.answered_log import VERSION, AnsweredLog
+
+    with _opened(model) as directory:
+        schema = load(directory).schema
+    log = AnsweredLog(files, schema, [*outcomes.key, outcomes.by or VERSION])
+    return _measured(log, schema, outcomes, VERSION)
+
+
+def _measured(
+    log: "AnsweredLog | CapturedLog",
+    schema: "Schema",
+    outcomes: _Outcomes,
+    apart: str,
+    times: Sequence[str] = (),
+) -> "Evaluation":
+    """Join a log with the outcomes; what several versions or variants answered is apart."""
+    from mlserver_forest.evaluation.command.label_join import join_labels
+    from mlserver_forest.evaluation.model_evaluation import evaluate_predictions
+
+    path, target, by = outcomes.path, outcomes.target, outcomes.by
+    targets, n_others = join_labels(path, target, outcomes.key, log.columns, log.are_numbers)
     if n_others:
-        _note(f"{n_others} rows of {path} belong to no row that was captured")
-    if by is None and len(set(log.columns[VARIANT])) > 1:
-        by = VARIANT
+        _note(f"{n_others} rows of {path} belong to no row of the log")
+    if by is None and len(set(log.columns[apart])) > 1:
+        by = apart
     return evaluate_predictions(
         schema,
         log.prediction,
@@ -171,7 +214,7 @@ def _of_captured(
         target=target,
         by=by or "",
         by_values=log.columns[by] if by else (),
-        times=log.times,
+        times=times,
     )
 
 
@@ -207,7 +250,8 @@ def _of_files(model: Path, files: Sequence[Path], target: str, by: str) -> "Eval
     from mlserver_forest.model.compile_ahead import preparing
     from mlserver_forest.resources import n_cpus
 
-    loaded = load(model, preparing(explains=False))
+    with _opened(model) as directory:
+        loaded = load(directory, preparing(explains=False))
     names = [target, by] if by else [target]
     read = [LabeledFile(file, loaded.schema, names) for file in _data_files(files)]
     return evaluate_model(
@@ -237,28 +281,3 @@ def _files_of(path: Path) -> Iterator[Path]:
         hidden = any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
         if file.is_file() and not hidden:
             yield file
-
-
-def _of_log(
-    model: Path, files: tuple[Path, ...], labels: tuple[Path, str, tuple[str, ...]], by: str | None
-) -> "Evaluation":
-    from mlserver_forest.artifact.model_directory import load
-    from mlserver_forest.evaluation.command.answered_log import VERSION, AnsweredLog
-    from mlserver_forest.evaluation.model_evaluation import evaluate_predictions
-
-    path, target, key = labels
-    schema = load(model).schema
-    log = AnsweredLog(files, schema, [*key, by or VERSION])
-    targets, n_others = log.targets_from(path, target, key)
-    if n_others:
-        _note(f"{n_others} rows of {path} belong to no row of the log")
-    if by is None and len(set(log.columns[VERSION])) > 1:
-        by = VERSION
-    return evaluate_predictions(
-        schema,
-        log.prediction,
-        targets,
-        target=target,
-        by=by or "",
-        by_values=log.columns[by] if by else (),
-    )
