@@ -1,9 +1,12 @@
 """Requests in the shapes that only MLflow's scoring server has."""
 
+import contextlib
 import json
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.serving.http.media_types import MediaType
@@ -35,6 +38,30 @@ def test_rows_under_inputs_become_rows_that_every_request_may_have(document, wan
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(InvalidInput, match=r'the columns in "inputs" have \[1, 2\] values'):
         rows_of({"inputs": {"a": [1], "b": [1, 2]}})
+
+
+def test_a_column_that_is_no_list_beside_one_that_is_refused():
+    """Else it had no values, as an empty list has none, and the server failed."""
+    with pytest.raises(InvalidInput, match=r"the column 'b' in \"inputs\" is 1; expected a list"):
+        rows_of({"inputs": {"a": [], "b": 1}})
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "name", "shape", "datatype"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["inputs", "params", "instances"]), VALUES, max_size=3))
+def test_any_document_is_rewritten_or_refused(document):
+    with contextlib.suppress(InvalidInput):
+        take_outputs(document)
+    with contextlib.suppress(InvalidInput):
+        assert isinstance(rows_of(document), dict)
 
 
 def test_params_choose_outputs():

@@ -46,7 +46,7 @@ def rows_of(document: Any) -> Any:
     """A document whose rows are under ``instances`` or ``dataframe_split``; V2 stays as it is.
 
     Raises:
-        InvalidInput: if columns have different numbers of values.
+        InvalidInput: if columns are not lists, or have different numbers of values.
     """
     if not isinstance(document, dict) or _INPUTS not in document:
         return document
@@ -64,11 +64,18 @@ def _is_tensor(first: Any) -> bool:
 
 
 def _split(columns: Mapping[str, Any]) -> dict[str, Any]:
-    values = [whole(column) for column in columns.values()]
-    lengths = [len(one) if isinstance(one, list) else 0 for one in values]
+    values = {name: whole(column) for name, column in columns.items()}
+    for name, found in values.items():
+        if not isinstance(found, list):
+            raise InvalidInput(
+                f'the column {format_value(name)} in "{_INPUTS}" is {format_value(found)}; '
+                "expected a list with a value for each row, as the other columns have"
+            )
+    lengths = [len(found) for found in values.values()]
     if len(set(lengths)) != 1:
         raise InvalidInput(
             f'the columns in "{_INPUTS}" have {format_value(lengths)} values; expected a list with '
             "a value for each row in every column"
         )
-    return {"columns": list(columns), "data": [list(row) for row in zip(*values, strict=True)]}
+    rows = zip(*values.values(), strict=True)
+    return {"columns": list(columns), "data": [list(row) for row in rows]}
