@@ -46,5 +46,6 @@ def test_the_number_of_files_is_bounded(tmp_path, monkeypatch):
 
 def test_what_is_no_archive_is_refused_with_what_was_expected(tmp_path):
     (tmp_path / "m.tar.gz").write_bytes(b"hello")
-    with pytest.raises(InvalidArtifact, match=r"expected model\.tar\.gz"):
+    with pytest.raises(InvalidArtifact, match=r"expected model\.tar\.gz") as refused:
         unpack(tmp_path / "m.tar.gz", tmp_path / "m")
+    assert len(str(refused.value).splitlines()) == 1

@@ -30,8 +30,10 @@ def unpack(archive: Path, folder: Path) -> Path:
             for member in _files_in(members):
                 _extract(members, member, folder)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        # tarfile says on further lines what each compression found.
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
         raise InvalidArtifact(
-            f"{archive} is not an archive of a model directory ({error}); expected model.tar.gz, "
+            f"{archive} is not an archive of a model directory ({reason}); expected model.tar.gz, "
             "as a training job of SageMaker writes it, or a model directory"
         ) from error
     return folder

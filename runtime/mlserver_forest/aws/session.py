@@ -11,6 +11,7 @@ import click
 
 from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.follow_up import with_account
 from mlserver_forest.aws.given_options import options_with
 from mlserver_forest.aws.interruption import Interruption, interruptible
@@ -37,7 +38,7 @@ POLL = click.option(
     "--poll",
     default=10.0,
     show_default=True,
-    type=click.FloatRange(0.05),
+    type=FiniteNumber(0.05),
     help="Seconds between two checks of the state.",
 )
 WAIT = click.option("--wait/--no-wait", default=True, help="Follow it to the end.")

@@ -136,6 +136,7 @@ def test_a_job_costs_while_it_runs(account):
             "--since '9w': expected minutes, hours or days such as 30m, 6h or 1d, at most 60d",
         ),
         (("--price", "a=b"), "--price a=b: expected a price"),
+        (("--price", "a=nan"), "--price a=nan: expected a price"),
         (("--seconds", "1"), "--seconds requires --rate"),
         (("none",), "nothing called none runs in eu-west-1"),
     ],
@@ -143,3 +144,9 @@ def test_a_job_costs_while_it_runs(account):
 def test_what_makes_no_sense_is_refused(account, words, said):
     done = account.forest("cost", *words)
     assert (done.code, said in done.err) == (1, True), done.err
+
+
+@pytest.mark.parametrize("words", [("--rate", "nan"), ("--memory-mb", "-1"), ("--rows", "inf")])
+def test_numbers_that_no_cost_follows_from_are_refused(account, words):
+    done = account.forest("cost", *words)
+    assert (done.code, words[0] in done.err) == (2, True), done.err

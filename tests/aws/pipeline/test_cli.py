@@ -269,7 +269,8 @@ WRONG = {
     "[registration]|[training]": "expected either [training], one job, or [tuning]",
     "max-jobs = 6|max-jobs = 0": "[tuning] max-jobs = 0: 0 is not in the range x>=1",
     "[tuning.range]|[tuning.range]\n'a=b' = '1:2'": "[tuning] range: 'a=b' is not a name; it has a",
-    'bar = 3|bar = "x"': "[evaluation] bar = 'x': 'x' is not a valid float",
+    'bar = 3|bar = "x"': "[evaluation] bar = 'x': 'x' is not a valid number",
+    "bar = 3|bar = nan": "[evaluation] bar = nan: 'nan' is not a finite number",
     'metric = "rmse"|metric = "auc"': "[evaluation] metric = 'auc': 'auc' is not one of",
     "spot = true|spot = 1": "[tuning] spot: a number came; expected true or false",
     "spot = true|max-wait = 9": "max-wait requires spot instances; add spot or leave it out",
@@ -283,6 +284,7 @@ WRONG = {
     'entrypoint = ["python3", "/clean.py"]|keep = "a"': "[processing] keep requires model",
     'image = "123|model = "s3://a/b"\nimage = "123': "[processing] expected model, with which",
     "max_depth = |= ": "is not TOML",
+    "bar = 3|bar = " + "[" * 2000: "is nested too deeply",
 }
 
 
@@ -304,6 +306,7 @@ def test_what_is_wrong_in_the_file_is_named_with_its_key(account, tuning):
         (("--parameter", "Bar=1"), "--parameter requires --run"),
         (("--run", "--parameter", "Bra=1"), "--parameter Bra is not a key here; did you mean Bar?"),
         (("--run", "--parameter", "Bar=x"), "--parameter Bar=x: expected a number"),
+        (("--run", "--parameter", "Bar=inf"), "--parameter Bar=inf: expected a number"),
         (("--run", "--parameter", "InstanceType=m5.large"), "--parameter 'm5.large': expected an"),
         (("--run", "--parameter", "InstanceType=ml.m5d.large"), "which take no KMS key; write"),
         (("--schedule", "daily"), "--schedule 'daily': expected such as 'rate(1 day)'"),

@@ -17,6 +17,7 @@ from mlserver_forest.aws.model_group import (
 )
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.session import Session, command
+from mlserver_forest.errors import DeploymentError
 
 _SAMPLE = (
     click.option(
@@ -62,6 +63,8 @@ def reject(session: Session, version: str, reason: str, sample: Path | None, tar
     A version that was approved can be rejected, too: GROUP@approved is then the one before it.
     Nothing that is in service changes.
     """
+    if not reason.strip():
+        raise DeploymentError("--reason is empty; expected why the version is rejected")
     _decide(session, version, REJECTED, reason, sample, target)
 
 

@@ -13,6 +13,7 @@ from mlserver_forest.aws.cost.choices import Capacity, choices, together
 from mlserver_forest.aws.cost.priced import Priced, money, price_list_with, priced
 from mlserver_forest.aws.cost.traffic import LONGEST, EndpointTraffic, find_traffic, traffic_at
 from mlserver_forest.aws.endpoint import variant_names
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.infrastructure import parse_pairs
 from mlserver_forest.aws.list.plan import Listed, details_of, find_all, plan
 from mlserver_forest.aws.prices import Prices
@@ -34,22 +35,26 @@ _NOT_COUNTED = (
 @click.argument("name", default="")
 @click.option("--any", "foreign", is_flag=True, help="Include what this tool did not create.")
 @click.option("--since", default="7d", show_default=True, help="How far back calls are counted.")
-@click.option("--rate", type=click.FloatRange(0), help="Calls per second, in place of CloudWatch.")
-@click.option("--seconds", type=click.FloatRange(0), help="The time of a call (--rate).")
+@click.option("--rate", type=FiniteNumber(0), help="Calls per second, in place of CloudWatch.")
+@click.option("--seconds", type=FiniteNumber(0), help="The time of a call (--rate).")
 @click.option(
     "--measured",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteNumber(0, min_open=True),
     help="The calls per second that one instance answers, as you have measured.",
 )
 @click.option(
     "--rows",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteNumber(0, min_open=True),
     help="The predictions of a call.",
 )
 @click.option(
-    "--memory-mb", default=2048, show_default=True, type=int, help="That of a serverless endpoint."
+    "--memory-mb",
+    default=2048,
+    show_default=True,
+    type=click.IntRange(1024, 6144),
+    help="That of a serverless endpoint.",
 )
 @click.option(
     "--price",

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import click
+
 from mlserver_forest.aws.cost.traffic import EndpointTraffic
 from mlserver_forest.aws.endpoint import SERVERLESS
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.prices import Prices, prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.status.describe import RunningInstances
@@ -113,11 +116,9 @@ def price_list_with(words: Mapping[str, str]) -> Prices:
     given: dict[str, float] = {}
     for name, text in words.items():
         try:
-            given[name] = float(text)
-        except ValueError:
-            given[name] = -1.0
-        if given[name] < 0:
-            raise DeploymentError(f"--price {name}={text}: expected a price, such as 0.1")
+            given[name] = FiniteNumber(0).convert(text, None, None)
+        except click.BadParameter:
+            raise DeploymentError(f"--price {name}={text}: expected a price, such as 0.1") from None
     own = prices()
     return replace(own, per_hour={**own.per_hour, **given})
 

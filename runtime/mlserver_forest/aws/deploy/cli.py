@@ -245,7 +245,8 @@ def _check_target(
     if not model and (target is None or is_new):
         raise DeploymentError(
             "MODEL is missing: expected a training job, s3://.../model.tar.gz, a model directory "
-            "or a .tar.gz, before --shadow; only a variant that is there goes without it"
+            "or a .tar.gz (before --shadow, if that is given); only a variant that is there goes "
+            "without it"
         )
     if target and isinstance(present, PresentEndpoint):
         check_target(present, target)

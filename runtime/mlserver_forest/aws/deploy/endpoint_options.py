@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.image_repository import EARLIER_REPOSITORY
 from mlserver_forest.aws.model_data import ModelData
 from mlserver_forest.aws.present_endpoint import PresentEndpoint
@@ -37,7 +38,7 @@ _VARIANT = (
     click.option("--autoscale", default="", metavar="LEAST:MOST|off", help="Instances."),
     click.option(
         "--autoscale-target",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteNumber(0, min_open=True),
         help="The target of calls per instance and minute (by default 1000); with --async, of "
         "waiting calls per instance (by default 5).",
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.combinations import check_combinations, given_options
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.invoke.plan import (
     Invoke,
     check_file,
@@ -42,7 +43,7 @@ from mlserver_forest.errors import DeploymentError
     "--poll",
     default=2.0,
     show_default=True,
-    type=click.FloatRange(0.05),
+    type=FiniteNumber(0.05),
     help="Seconds between checks (--async).",
 )
 @click.option("--out", default="-", help="The file for the answer; by default standard output.")

@@ -11,6 +11,7 @@ import click
 
 from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.existing import UNKNOWN
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.fit.options import Check
 from mlserver_forest.aws.infrastructure import find_role, parse_pairs
 from mlserver_forest.aws.naming import checked_name, foreign_note
@@ -150,8 +151,8 @@ def _check_disks(wanted: PipelineSpec, instance_type: str) -> None:
 
 def _check_number(name: str, value: str) -> None:
     try:
-        float(value)
-    except ValueError:
+        FiniteNumber().convert(value, None, None)
+    except click.BadParameter:
         raise DeploymentError(f"--parameter {name}={value}: expected a number") from None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.fit.options import metric_definitions
 
 _VALIDATION = "validation:"
@@ -54,7 +55,7 @@ _EVALUATION = (
     click.option("--data", multiple=True, required=True, help="Files, a folder or an S3 URI."),
     click.option("--target", required=True, help="The column of the known targets."),
     click.option("--metric", required=True, type=click.Choice(bars()), help="What is measured."),
-    click.option("--bar", required=True, type=float, help="What it must reach."),
+    click.option("--bar", required=True, type=FiniteNumber(), help="What it must reach."),
     click.option("--by", default="", help="A column; its values are measured apart, too."),
     *_MACHINE,
 )

@@ -183,6 +183,8 @@ def read_pipeline(path: Path) -> TomlPipeline:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DeploymentError(f"{path} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise DeploymentError(f"{path} is nested too deeply; expected tables with keys") from error
     file = str(path)
     tables = {name: one for name, one in document.items() if name in _TABLES}
     for name, table in tables.items():
