@@ -53,6 +53,15 @@ def has_gathers() -> bool:
     return bool(get_host_cpu_features().get("avx512f"))
 
 
+@cache
+def has_byte_shuffles() -> bool:
+    """Whether code is compiled for a processor that looks up 32 bytes at a time (AVX2)."""
+    _choose_processor()
+    if config.CPU_NAME not in {None, "host", _PROCESSOR}:  # type: ignore[attr-defined]
+        return False
+    return bool(get_host_cpu_features().get("avx2"))
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call, and cache the result on disk if a folder is writable.
 

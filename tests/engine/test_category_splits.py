@@ -154,9 +154,15 @@ def test_contributions_follow_the_same_splits(case):
     [
         (category_splits, "_MOST_WORDS", 3),
         (byte_codes, "_MOST_ROWS", 0),
+        (byte_codes, "_MOST_TABLE_BYTES", 200),
         (row_ranks, "_MOST_TABLE_BYTES", 200),
     ],
-    ids=["sets too large to compare", "more codes than bytes are worth", "large tables of sets"],
+    ids=[
+        "sets too large to compare",
+        "more codes than bytes are worth",
+        "large tables of sets",
+        "large tables of sets for one row",
+    ],
 )
 @settings(max_examples=10, deadline=None)
 @given(case=cases())

@@ -4,8 +4,9 @@ The thresholds of a column are numbered in ascending order, so that a value beco
 number of thresholds that it exceeds, and a split compares a code with a threshold's number. Codes
 are bytes. A column with more than 255 thresholds has several rows of codes, each for 255 of them,
 and so has a column whose missing values go right at some splits and left at others: missing is
-the largest code in one row and the smallest in the other. The code of a category is the number of
-its class or follows from its rank (``category_splits.py``), and is read from a table.
+the largest code in one row and the smallest in the other. Categories have classes
+(``category_splits.py``), whose codes are read from tables: a rank's is a number as above, and each
+set of classes has a row of its own, whose codes are 1 in the set and 0 outside.
 """
 
 from dataclasses import dataclass, replace
@@ -16,16 +17,15 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.category_splits import CategorySplits
 from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
-from mlserver_forest.engine.kernels.byte_blends import MOST_LEAVES, order_splits
+from mlserver_forest.engine.kernels.byte_blends import CHUNK, CHUNK_BYTES, MOST_LEAVES, order_splits
 from mlserver_forest.engine.nodes import LANES, MISSING_RIGHT, WIDTHS, NodeFields
 
 _LARGEST = 255  # code
-# The most words of a set of classes whose numbers are bytes.
-_MOST_SET_WORDS = 8
 # The most rows of codes, and bytes of tables for categories; with more, trees are walked.
-_MOST_ROWS = 1 << 14
+_MOST_ROWS = 1 << 16
 _MOST_TABLE_BYTES = 1 << 22
 _NO_BYTES = np.empty(0, np.uint8)
+_NO_CLASSES = np.empty(0, np.int64)
 _NO_CUTS = np.empty(0, np.uint32)
 
 
@@ -36,17 +36,21 @@ class ByteCodes:
     Attributes:
         starts: (n_trees + 1,) int64, where each tree's splits start; a tree that is walked has
             none.
-        trees: five arrays with a row for each split: uint32, where its codes begin in a block;
+        trees: three arrays with a row for each split: uint32, where its codes begin in a block;
             uint8, the number that a code has to exceed to go right; (., 3) uint16, its operands
-            (``order_splits``); int64, where its set begins, or -1, and how many words it has.
+            (``order_splits``).
         leaf_values: (n_splits + n_trees, width) what the leaves of a tree add, by their numbers,
             from ``starts[tree] + tree`` on: side by side, so that they stay in the cache.
         book: how values become codes. ``columns`` (n,), those that splits read; ``cuts`` and
             ``cut_starts`` (n + 1,), what their values are compared with; ``row_starts`` (n + 1,),
             their rows of codes; ``offsets`` and ``missing`` (n_rows,), what a row takes from a
-            code, and its code of a missing value; ``tables`` and ``table_starts`` (n,): where the
-            tables of a categorical column begin, which have for each number of cuts that a value
-            reaches its code, row by row; else -1. Cuts are padded to a power of two.
+            code, and its code of a missing value; ``classes`` and ``class_starts`` (n,), where a
+            categorical column has its class for each number of cuts that a value reaches, and
+            behind them that of a missing value; else -1; ``n_chunks`` (n,), for how many times
+            128 classes a column's sets have tables, or 0; ``tables`` and ``table_starts``
+            (n_rows,), where a row of such a column has its code of each class, or its set. Cuts
+            are padded to a power of two. A set has 16 bytes for 128 classes: bit ``i`` of byte
+            ``j`` is for the class ``16 * i + j``.
         n_rows: the number of rows of codes.
     """
 
@@ -77,7 +81,7 @@ def read_byte_codes(
     """
     fields = NodeFields(read.nodes, n_columns)
     first, left = roots.astype(np.int64), fields.left
-    n_splits = np.where(_suits(read, fields, first), np.diff(first) // 2, 0)
+    n_splits = np.where(_suits(fields, first), np.diff(first) // 2, 0)
     starts = np.concatenate([[0], np.cumsum(n_splits)])
     nodes, operands = np.empty(starts[-1], np.int64), np.empty((starts[-1], 3), np.uint16)
     leaves = np.full(starts[-1] + len(n_splits), -1)
@@ -86,14 +90,11 @@ def read_byte_codes(
     book = _CodeBook(read, rows, cuts, cut_starts)
     if rows.columns.size > _MOST_ROWS or book.n_table_bytes > _MOST_TABLE_BYTES:
         return _walked(read, roots, leaf_values, cuts, n_columns)
-    in_set = fields.is_categorical[nodes]
-    set_places = np.where(in_set, fields.bit_positions[nodes].astype(np.int64), -1)
-    set_sizes = read.set_sizes[fields.features[nodes]]
     # A tree that is walked has one row, which nobody reads.
     leaf_rows = np.where(leaves < 0, 0, fields.leaf_rows(leaves)).astype(np.int64)
     return ByteCodes(
         starts=starts,
-        trees=(rows.places, rows.numbers, operands, set_places, set_sizes),
+        trees=(rows.places, rows.numbers, operands),
         leaf_values=leaf_values[leaf_rows],
         book=book.arrays(),
         n_rows=rows.columns.size,
@@ -114,14 +115,12 @@ def _walked(
     return replace(nothing, starts=np.zeros(len(roots), np.int64))
 
 
-def _suits(read: CategorySplits, fields: NodeFields, roots: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n_trees,) whether the leaves of a tree, and the classes of its sets, fit into bytes."""
+def _suits(fields: NodeFields, roots: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n_trees,) whether the leaves of a tree fit into bytes."""
     sizes = np.diff(roots)
     is_split = fields.left != np.arange(len(fields.left)) - np.repeat(roots[:-1], sizes)
-    in_set = is_split & fields.is_categorical
     # No code exceeds the number of an infinite threshold, not even that of a missing value.
-    unfit = is_split & ~in_set & np.isposinf(fields.thresholds)
-    unfit |= in_set & (read.set_sizes[fields.features] > _MOST_SET_WORDS)
+    unfit = is_split & ~fields.is_categorical & np.isposinf(fields.thresholds)
     suits = sizes < 2 * MOST_LEAVES
     suits[np.searchsorted(roots, np.flatnonzero(unfit), "right") - 1] = False
     return suits
@@ -135,6 +134,7 @@ class _CodeRows:
         columns: (n_rows,) the column whose codes a row has, ascending.
         offsets: (n_rows,) how many thresholds of the column a row leaves out.
         missing: (n_rows,) uint8, the code of a missing value.
+        sets: (n_rows,) the position of a row's set, or -1.
         places: (n_splits,) uint32, where the codes of each split begin.
         numbers: (n_splits,) uint8, what a code has to exceed to go right.
         thresholds: the distinct thresholds of each column, one column after the other.
@@ -144,6 +144,7 @@ class _CodeRows:
     columns: NDArray[np.int64]
     offsets: NDArray[np.int64]
     missing: NDArray[np.uint8]
+    sets: NDArray[np.int64]
     places: NDArray[np.uint32]
     numbers: NDArray[np.uint8]
     thresholds: NDArray[Any]
@@ -151,7 +152,7 @@ class _CodeRows:
 
 
 def _code_rows(fields: NodeFields, nodes: NDArray[np.int64]) -> _CodeRows:
-    """The rows of codes for the splits at ``nodes``; a set has its numbers in a row of its own."""
+    """The rows of codes for the splits at ``nodes``."""
     features, in_set = fields.features[nodes], fields.is_categorical[nodes]
     thresholds = np.where(in_set, 0, fields.thresholds[nodes])
     flags = fields.flags[nodes]
@@ -165,13 +166,18 @@ def _code_rows(fields: NodeFields, nodes: NDArray[np.int64]) -> _CodeRows:
     numbers[order] = np.cumsum(is_new) - 1
     numbers -= np.searchsorted(owners, features)
     chunks, numbers = np.divmod(numbers, _LARGEST)
-    n_chunks = int(chunks.max(initial=0)) + 1
-    rows, row = np.unique((features * n_chunks + chunks) * 2 + is_right, return_inverse=True)
-    columns, chunks = np.divmod(rows // 2, n_chunks)
+    # All splits of a column are by sets, or none is.
+    sets = np.where(in_set, fields.bit_positions[nodes].astype(np.int64), -1)
+    own_set = np.unique(sets, return_inverse=True)[1]
+    kinds = np.where(in_set, own_set, chunks * 2 + is_right)
+    n_kinds = int(kinds.max(initial=0)) + 1
+    rows, first, row = np.unique(features * n_kinds + kinds, return_index=True, return_inverse=True)
+    columns, kinds = np.divmod(rows, n_kinds)
     return _CodeRows(
         columns=columns,
-        offsets=chunks * _LARGEST,
-        missing=(rows % 2 * _LARGEST).astype(np.uint8),
+        offsets=kinds // 2 * _LARGEST,
+        missing=(kinds % 2 * _LARGEST).astype(np.uint8),
+        sets=sets[first],
         places=(row * LANES).astype(np.uint32),
         numbers=numbers.astype(np.uint8),
         thresholds=ordered[is_new],
@@ -200,53 +206,75 @@ class _CodeBook:
             else np.zeros(int(self._columns.max(initial=0)) + 2, np.int64)
         )
         self._cuts, self._cut_starts = cuts, starts
-        self._n_cuts = starts[self._columns + 1] - starts[self._columns]
+        n_cuts = starts[self._columns + 1] - starts[self._columns]
+        # For each column, the pattern of each class, and the class of each code.
+        self._classes = [
+            np.unique(self._patterns(column), return_inverse=True) if n else (_NO_CUTS, _NO_CLASSES)
+            for column, n in zip(self._columns.tolist(), n_cuts.tolist(), strict=True)
+        ]
+        n_classes = np.array([patterns.size for patterns, _ in self._classes], np.int64)
+        has_sets = read.set_sizes[self._columns] > 0
+        self._n_chunks = np.where(has_sets, -(-n_classes // CHUNK), 0)
+        self._table_sizes = np.where(has_sets, self._n_chunks * CHUNK_BYTES, n_classes)
+
+    def _patterns(self, column: int) -> NDArray[Any]:
+        """What stands for each code of a categorical column; the last one is a missing value."""
+        start, end = self._cut_starts[column : column + 2] + CODES_BESIDE_CUTS * column
+        return self._read.patterns[start : end + CODES_BESIDE_CUTS]
 
     @property
     def n_table_bytes(self) -> int:
         """The size of the tables of categories."""
-        n_codes = np.where(self._n_cuts, 2 * self._n_cuts, 0)
-        return int((n_codes * np.diff(self._row_starts)).sum())
+        return int(np.diff(self._row_starts) @ self._table_sizes)
 
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """What ``ByteCodes.book`` describes."""
-        rows, missing = self._rows, self._rows.missing.copy()
-        cuts, tables, table_starts, end = [np.empty(0, self._floats)], [_NO_BYTES], [], 0
+        cuts, classes, tables = [np.empty(0, self._floats)], [_NO_CLASSES], [_NO_BYTES]
+        class_starts, n_classes = np.full(self._columns.size, -1), 0
         for at, column in enumerate(self._columns.tolist()):
-            mine = slice(*self._row_starts[at : at + 2])
-            own = rows.thresholds[slice(*self._bounds[at : at + 2])]
-            if self._n_cuts[at]:
-                cuts.append(padded(self._cuts[slice(*self._cut_starts[column : column + 2])]))
-                codes = self._codes(column, mine, own)
-                missing[mine] = codes[:, -1]
-                table_starts.append(end)
-                for row in codes[:, :-1]:
-                    tables.append(np.resize(row, cuts[-1].size))
-                    end += cuts[-1].size
-            else:
+            own = self._rows.thresholds[slice(*self._bounds[at : at + 2])]
+            patterns, of_codes = self._classes[at]
+            if not patterns.size:
                 # A value exceeds a threshold if it is not less than the next number.
                 with np.errstate(over="ignore", under="ignore"):
                     cuts.append(padded(np.nextafter(own, self._floats(np.inf))))
-                table_starts.append(-1)
+                continue
+            cuts.append(padded(self._cuts[slice(*self._cut_starts[column : column + 2])]))
+            classes.append(np.resize(of_codes, cuts[-1].size + 1))
+            classes[-1][-1] = of_codes[-1]
+            class_starts[at], n_classes = n_classes, n_classes + classes[-1].size
+            mine = slice(*self._row_starts[at : at + 2])
+            if self._n_chunks[at]:
+                tables.append(self._sets(column, mine, int(self._n_chunks[at])).ravel())
+            else:
+                tables.append(self._codes(mine, own, patterns.view(self._floats)).ravel())
         return (
             self._columns,
             np.concatenate(cuts),
             np.cumsum([0, *map(len, cuts[1:])]),
             self._row_starts,
-            rows.offsets,
-            missing,
+            self._rows.offsets,
+            self._rows.missing,
+            np.concatenate(classes),
+            class_starts,
+            self._n_chunks,
             np.concatenate(tables),
-            np.array(table_starts, np.int64),
+            np.cumsum([0, *np.repeat(self._table_sizes, np.diff(self._row_starts))])[:-1],
         )
 
-    def _codes(self, column: int, mine: slice, own: NDArray[Any]) -> NDArray[np.uint8]:
-        """(n_rows, n_codes) what stands for each code of a categorical column's cuts."""
-        start, end = self._cut_starts[column : column + 2]
-        shift = CODES_BESIDE_CUTS * column
-        patterns = self._read.patterns[start + shift : end + shift + CODES_BESIDE_CUTS]
-        if self._read.set_sizes[column]:
-            return patterns.astype(np.uint8)[None]  # The class; all splits are in one row.
-        ranks, rows = patterns.view(self._floats), self._rows
+    def _sets(self, column: int, mine: slice, n_chunks: int) -> NDArray[np.uint8]:
+        """(n_rows, n_chunks, 16) the tables of a column's sets."""
+        words = np.arange(self._read.set_sizes[column])
+        sets = np.asarray(self._read.sets)[self._rows.sets[mine, None] + words]
+        bits = np.zeros((len(sets), n_chunks * CHUNK), np.uint8)
+        found = np.unpackbits(sets.view(np.uint8), axis=1, bitorder="little")[:, : bits.shape[1]]
+        bits[:, : found.shape[1]] = found
+        in_order = bits.reshape(len(sets), n_chunks, CHUNK // CHUNK_BYTES, CHUNK_BYTES)
+        return np.packbits(in_order, axis=2, bitorder="little")
+
+    def _codes(self, mine: slice, own: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.uint8]:
+        """(n_rows, n_classes) the code of each rank of a column, row by row."""
+        rows = self._rows
         codes = np.searchsorted(own, ranks, "left") - rows.offsets[mine, None]
         codes = np.where(np.isnan(ranks), rows.missing[mine, None], np.clip(codes, 0, _LARGEST))
         return codes.astype(np.uint8)

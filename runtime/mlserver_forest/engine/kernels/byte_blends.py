@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
-from mlserver_forest.compilation import compiled, inner
+from mlserver_forest.compilation import compiled, has_byte_shuffles, inner
 from mlserver_forest.engine.nodes import LANES
 
 # A leaf's number is a byte, and so is a code.
@@ -24,12 +26,12 @@ _LARGEST = 255
 _MOST_SLOTS = 9
 # The first row of a buffer behind the numbers of the leaves.
 _SLOTS = MOST_LEAVES
-# Where the root's leaves are at the end, and where there is room for a condition.
+# Where the root's leaves are at the end.
 _ROOT = np.uint64(_SLOTS * LANES)
-_CONDITION = np.uint64((_SLOTS + _MOST_SLOTS) * LANES)
-# Sets of at most so many words need no look-up in memory for each row.
-_FEW_WORDS = 2
-_BUFFER_BYTES = (_SLOTS + _MOST_SLOTS + 1) * LANES
+# Sets are kept in tables of so many classes each, which have so many bytes.
+CHUNK = 128
+CHUNK_BYTES = 16
+_BUFFER_BYTES = (_SLOTS + _MOST_SLOTS) * LANES
 
 
 @compiled
@@ -117,7 +119,8 @@ def fill_codes(x, first, n_rows, book, codes):
         book: see ``byte_codes.py``.
         codes: (n_code_rows * 64,) bytes, written.
     """
-    columns, cuts, cut_starts, row_starts, offsets, missing, tables, table_starts = book
+    columns, cuts, cut_starts, row_starts, offsets, missing = book[:6]
+    classes, class_starts, n_chunks, tables, table_starts = book[6:]
     values, found = np.zeros(LANES, x.dtype), np.zeros(LANES, np.int64)
     for at in range(columns.size):
         column, any_missing = np.uint64(columns[at]), False
@@ -126,19 +129,100 @@ def fill_codes(x, first, n_rows, book, codes):
             value = x[np.uint64(first + lane), column]
             values[lane], found[lane] = value, n_exceeded(value, own)
             any_missing |= value != value
+        if class_starts[at] >= 0:
+            for lane in range(n_rows):
+                code = found[lane] if values[lane] == values[lane] else own.size
+                found[lane] = classes[np.uint64(class_starts[at] + code)]
+            if n_chunks[at] > 0:
+                _fill_sets(
+                    found, n_chunks[at], row_starts[at : at + 2], tables, table_starts, codes
+                )
+                continue
+            for row in range(row_starts[at], row_starts[at + 1]):
+                table, to = np.uint64(table_starts[row]), np.uint64(row * LANES)
+                for lane in range(LANES):
+                    codes[to + np.uint64(lane)] = tables[table + np.uint64(found[lane])]
+            continue
         for row in range(row_starts[at], row_starts[at + 1]):
             here = codes[row * LANES : (row + 1) * LANES]
-            if table_starts[at] >= 0:
-                table = tables[table_starts[at] + (row - row_starts[at]) * own.size :]
-                for lane in range(LANES):
-                    here[lane] = table[np.uint64(found[lane])]
-            else:
-                for lane in range(LANES):
-                    here[lane] = min(max(found[lane] - offsets[row], 0), _LARGEST)
+            for lane in range(LANES):
+                here[lane] = min(max(found[lane] - offsets[row], 0), _LARGEST)
             if any_missing:
                 for lane in range(LANES):
                     if values[lane] != values[lane]:
                         here[lane] = missing[row]
+
+
+@inner
+def _fill_sets(classes, n_chunks, rows, tables, table_starts, codes):
+    """Write for 64 classes which of a column's sets they are in: 0 if not in a set, else a bit."""
+    low, bits = np.empty(LANES, np.uint8), np.empty(LANES, np.uint8)
+    for chunk in range(n_chunks):
+        for lane in range(LANES):
+            number = classes[lane] - chunk * CHUNK
+            low[lane] = number & 15
+            bits[lane] = np.uint8(1 << (number >> 4)) if 0 <= number < CHUNK else np.uint8(0)
+        for row in range(rows[0], rows[1]):
+            table = np.uint64(table_starts[row] + chunk * CHUNK_BYTES)
+            _fill_set(low, bits, tables, table, np.uint8(chunk > 0), codes, np.uint64(row * LANES))
+
+
+def _look_up_lanes(typing_context, low, bits, tables, table, is_more, codes, into):
+    """``codes[into]`` of 64 bytes: see ``_look_up_each``."""
+    signature = types.void(low, bits, tables, table, is_more, codes, into)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8), ir.IntType(32)
+        half, table_bytes = ir.VectorType(byte, LANES // 2), ir.VectorType(byte, CHUNK_BYTES)
+        signature_of_shuffle = ir.FunctionType(half, [half, half])
+        shuffle = get_or_insert_function(
+            builder.module, signature_of_shuffle, "llvm.x86.avx2.pshuf.b"
+        )
+
+        def at(which: int, offset: Any, vector: Any) -> Any:
+            made = make_array(signature.args[which])  # type: ignore[no-untyped-call]
+            data = made(context, builder, arguments[which]).data
+            return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
+
+        one = builder.load(at(2, arguments[3], table_bytes), align=1)
+        lanes = ir.Constant(ir.VectorType(word, LANES // 2), [*range(CHUNK_BYTES)] * 2)
+        twice = builder.shuffle_vector(one, one, lanes)
+        keep = builder.sub(byte(0), arguments[4])
+        some = builder.insert_element(ir.Constant(half, ir.Undefined), keep, word(0))
+        zeros = ir.Constant(ir.VectorType(word, LANES // 2), [0] * (LANES // 2))
+        kept = builder.shuffle_vector(some, some, zeros)
+        for first in (0, LANES // 2):
+            offset = ir.Constant(ir.IntType(64), first)
+            found = builder.call(shuffle, [twice, builder.load(at(0, offset, half), align=1)])
+            found = builder.and_(found, builder.load(at(1, offset, half), align=1))
+            to = at(5, builder.add(arguments[6], offset), half)
+            before = builder.and_(builder.load(to, align=1), kept)
+            builder.store(builder.or_(before, found), to, align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@inner
+def _look_up_each(low, bits, tables, table, is_more, codes, into):
+    """``codes[into]`` of 64 bytes: what ``tables`` has for ``low``, of which ``bits`` are left.
+
+    Args:
+        low: (64,) bytes below 16.
+        bits: (64,) bytes.
+        tables: see ``byte_codes.py``.
+        table: where a table of 16 bytes begins.
+        is_more: 1 to keep the bits that are there, else 0.
+        codes: bytes, 64 of which are written.
+        into: their place.
+    """
+    for lane in range(LANES):
+        to = into + np.uint64(lane)
+        found = tables[table + np.uint64(low[lane])] & bits[lane]
+        codes[to] = (codes[to] * is_more) | found
+
+
+_fill_set: Any = intrinsic(_look_up_lanes) if has_byte_shuffles() else _look_up_each
 
 
 @inner
@@ -163,8 +247,6 @@ def _blend_lanes(typing_context, codes, place, cut, buffer, left, right, into):
     signature = types.void(codes, place, cut, buffer, left, right, into)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        from numba.np.arrayobj import make_array  # only to compile
-
         byte = ir.IntType(8)
         vector = ir.VectorType(byte, LANES)
 
@@ -191,7 +273,7 @@ _blend: Any = intrinsic(_blend_lanes)
 
 
 @inner
-def find_leaves(codes, first, last, trees, sets, first_leaf, buffer, leaves):
+def find_leaves(codes, first, last, trees, first_leaf, buffer, leaves):
     """Write the leaves that 64 rows reach in a tree.
 
     Args:
@@ -199,38 +281,16 @@ def find_leaves(codes, first, last, trees, sets, first_leaf, buffer, leaves):
         first: the tree's first split.
         last: the split after its last one.
         trees: see ``byte_codes.py``.
-        sets: see ``category_splits.py``.
         first_leaf: is added to the numbers of the leaves.
         buffer: see ``new_buffer``.
         leaves: (64,) written.
     """
-    places, cuts, operands, set_places, set_sizes = trees
+    places, cuts, operands = trees
     for split in range(first, last):
         left = np.uint64(operands[split, 0])
         right = np.uint64(operands[split, 1])
         into = np.uint64(operands[split, 2])
         place, cut = np.uint64(places[split]), np.uint64(cuts[split])
-        if sets is not None and set_places[split] >= 0:
-            size = set_sizes[split]
-            _fill_condition(codes, place, sets, np.uint64(set_places[split]), size, buffer)
-            _blend(buffer, _CONDITION, cut, buffer, left, right, into)
-        else:
-            _blend(codes, place, cut, buffer, left, right, into)
+        _blend(codes, place, cut, buffer, left, right, into)
     for lane in range(LANES):
         leaves[lane] = first_leaf + np.uint64(buffer[_ROOT + np.uint64(lane)])
-
-
-@inner
-def _fill_condition(codes, place, sets, at, size, buffer):
-    """Write for 64 rows whether their category is in the set that begins at ``at``: 0 or 1."""
-    one, last_bit = np.uint32(1), np.uint32(31)
-    low, high = sets[at], sets[at + np.uint64(size > 1)]
-    for lane in range(LANES):
-        code = np.uint32(codes[place + np.uint64(lane)])
-        word = low if code <= last_bit else high
-        buffer[_CONDITION + np.uint64(lane)] = np.uint8((word >> (code & last_bit)) & one)
-    if size > _FEW_WORDS:
-        for lane in range(LANES):
-            code = np.uint32(codes[place + np.uint64(lane)])
-            word = sets[at + np.uint64(code >> np.uint32(5))]
-            buffer[_CONDITION + np.uint64(lane)] = np.uint8((word >> (code & last_bit)) & one)

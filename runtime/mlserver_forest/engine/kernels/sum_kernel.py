@@ -27,9 +27,11 @@ _FEW_LANES = 8
 # it. In a larger forest, many blocks pass through one tree before the next.
 _SMALL_FOREST = 32_768
 _BLOCKS_PER_TREE = 256
-# If no tree is walked, so many blocks pass through one: their codes stay in the cache, too.
+# If no tree is walked, so many blocks pass through one, and fewer if they have more codes: these
+# stay in the cache, too.
 _CODED_BLOCKS = 16
-# The codes of all blocks that pass through a tree, whatever their number.
+_CACHED_CODE_BYTES = 1 << 19
+# The codes of all blocks that pass through a tree that is walked.
 _MOST_CODE_BYTES = 1 << 24
 # The fewest words in a cache line of 64 bytes.
 _CACHE_LINE = 8
@@ -250,9 +252,10 @@ def add_blocks(
     for tree in range(n_trees):
         n_walked += split_starts[tree + 1] == split_starts[tree]
     per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
+    most_code_bytes = _MOST_CODE_BYTES
     if n_walked == 0:
-        per_tree = min(n_blocks, _CODED_BLOCKS)
-    per_tree = max(1, min(per_tree, _MOST_CODE_BYTES // max(1, n_code_rows * LANES)))
+        per_tree, most_code_bytes = min(n_blocks, _CODED_BLOCKS), _CACHED_CODE_BYTES
+    per_tree = max(1, min(per_tree, most_code_bytes // max(1, n_code_rows * LANES)))
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
     patterns = blocks.view(words.dtype)
     codes = np.zeros((per_tree, n_code_rows * LANES), np.uint8)
@@ -286,7 +289,6 @@ def add_blocks(
                         first_split,
                         last_split,
                         trees,
-                        sets,
                         np.uint64(first_split + tree),
                         buffer,
                         leaves,

@@ -6,6 +6,7 @@ node decides.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ class _Splits:
     def zero_is_missing(self) -> NDArray[np.bool_]:
         return (self.missing == _MISSING_ZERO) & (self.decision & _IS_CATEGORICAL == 0)
 
-    @property
+    @cached_property
     def missing_right(self) -> NDArray[np.bool_]:
         """(n_splits,) where missing values go. If training saw none, they are read as zero."""
         numbers = np.where(
@@ -159,21 +160,26 @@ def _bits(words: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 def _cuts(trees: list[_Splits]) -> dict[int, NDArray[np.float64]]:
     """Edges for categorical features, which are truncated to integers, and zero as missing."""
-    edges: dict[int, set[float]] = {}
+    edges: dict[int, list[NDArray[np.float64]]] = {}
     for splits in trees:
         for split, categories in splits.categories.items():
             # -0.5 is truncated to 0, too.
-            known = edges.setdefault(int(splits.feature[split]), {np.nextafter(-1, 0), 1.0})
-            known.update(edge for c in categories[categories > 0] for edge in (c, c + 1.0))
+            known = edges.setdefault(int(splits.feature[split]), [_array(np.nextafter(-1, 0), 1)])
+            positive = categories[categories > 0].astype(np.float64)
+            known += [positive, positive + 1]
     coded = {int(f) for splits in trees for f in splits.feature[splits.zero_is_missing]}
     for splits in trees:
         for feature, threshold, decision in zip(
             splits.feature.tolist(), splits.threshold, splits.decision, strict=True
         ):
             if feature in coded and not decision & _IS_CATEGORICAL:
-                known = edges.setdefault(feature, {-_ZERO, np.nextafter(_ZERO, 1)})
-                known.add(np.nextafter(threshold, np.inf))
-    return {feature: np.array(sorted(known)) for feature, known in edges.items()}
+                known = edges.setdefault(feature, [_array(-_ZERO, np.nextafter(_ZERO, 1))])
+                known.append(_array(np.nextafter(threshold, np.inf)))
+    return {feature: np.unique(np.concatenate(known)) for feature, known in edges.items()}
+
+
+def _array(*numbers: float) -> NDArray[np.float64]:
+    return np.array(numbers, np.float64)
 
 
 def _tree(
@@ -222,8 +228,11 @@ def _goes_right(splits: _Splits, split: int, cuts: NDArray[np.float64]) -> NDArr
     values = np.concatenate([[-np.inf], cuts])
     missing = bool(splits.missing_right[split])
     if split in splits.categories:
-        truncated = np.trunc(np.maximum(values, -1))
-        goes_right = ~np.isin(truncated, splits.categories[split])
+        categories = splits.categories[split]
+        goes_left = np.zeros(int(categories.max(initial=-1)) + 2, bool)  # The last is for others.
+        goes_left[categories] = True
+        truncated = np.clip(np.trunc(values), -1, goes_left.size - 1)
+        goes_right = ~goes_left[truncated.astype(np.intp)]
     else:
         goes_right = values > splits.threshold[split]
         if splits.zero_is_missing[split]:
