@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.category_splits import CategorySplits
 from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
-from mlserver_forest.engine.kernels.byte_blends import CHUNK, CHUNK_BYTES, MOST_LEAVES, order_splits
-from mlserver_forest.engine.nodes import LANES, MISSING_RIGHT, WIDTHS, NodeFields
+from mlserver_forest.engine.kernels.byte_blends import (
+    CHUNK,
+    CHUNK_BYTES,
+    MOST_LEAVES,
+    order_splits,
+    pack_splits,
+)
+from mlserver_forest.engine.nodes import MISSING_RIGHT, WIDTHS, NodeFields
 
 _LARGEST = 255  # code
 # The most rows of codes, and bytes of tables for categories; with more, trees are walked.
@@ -36,9 +42,7 @@ class ByteCodes:
     Attributes:
         starts: (n_trees + 1,) int64, where each tree's splits start; a tree that is walked has
             none.
-        trees: three arrays with a row for each split: uint32, where its codes begin in a block;
-            uint8, the number that a code has to exceed to go right; (., 3) uint16, its operands
-            (``order_splits``).
+        splits: (n_splits,) uint64, see ``pack_splits``.
         leaf_values: (n_splits + n_trees, width) what the leaves of a tree add, by their numbers,
             from ``starts[tree] + tree`` on: side by side, so that they stay in the cache.
         book: how values become codes. ``columns`` (n,), those that splits read; ``cuts`` and
@@ -55,7 +59,7 @@ class ByteCodes:
     """
 
     starts: NDArray[np.int64]
-    trees: tuple[NDArray[Any], ...]
+    splits: NDArray[np.uint64]
     leaf_values: NDArray[Any]
     book: tuple[NDArray[Any], ...]
     n_rows: int
@@ -94,7 +98,7 @@ def read_byte_codes(
     leaf_rows = np.where(leaves < 0, 0, fields.leaf_rows(leaves)).astype(np.int64)
     return ByteCodes(
         starts=starts,
-        trees=(rows.places, rows.numbers, operands),
+        splits=pack_splits(rows.row_of, rows.numbers, operands),
         leaf_values=leaf_values[leaf_rows],
         book=book.arrays(),
         n_rows=rows.columns.size,
@@ -135,7 +139,7 @@ class _CodeRows:
         offsets: (n_rows,) how many thresholds of the column a row leaves out.
         missing: (n_rows,) uint8, the code of a missing value.
         sets: (n_rows,) the position of a row's set, or -1.
-        places: (n_splits,) uint32, where the codes of each split begin.
+        row_of: (n_splits,) the row that each split reads.
         numbers: (n_splits,) uint8, what a code has to exceed to go right.
         thresholds: the distinct thresholds of each column, one column after the other.
         owners: the columns of ``thresholds``.
@@ -145,7 +149,7 @@ class _CodeRows:
     offsets: NDArray[np.int64]
     missing: NDArray[np.uint8]
     sets: NDArray[np.int64]
-    places: NDArray[np.uint32]
+    row_of: NDArray[np.int64]
     numbers: NDArray[np.uint8]
     thresholds: NDArray[Any]
     owners: NDArray[np.int64]
@@ -178,7 +182,7 @@ def _code_rows(fields: NodeFields, nodes: NDArray[np.int64]) -> _CodeRows:
         offsets=kinds // 2 * _LARGEST,
         missing=(kinds % 2 * _LARGEST).astype(np.uint8),
         sets=sets[first],
-        places=(row * LANES).astype(np.uint32),
+        row_of=row,
         numbers=numbers.astype(np.uint8),
         thresholds=ordered[is_new],
         owners=owners,

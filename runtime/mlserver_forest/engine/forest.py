@@ -359,7 +359,7 @@ class Forest:
             read.sets,
             self.outputs.astype(np.int64),
             self.leaf_values,
-            *(coded.starts, coded.trees, coded.leaf_values, coded.book, coded.n_rows),
+            *(coded.starts, coded.splits, coded.leaf_values, coded.book, coded.n_rows),
         )
 
 

@@ -8,7 +8,7 @@ from mlserver_forest.engine.kernels.byte_blends import (
     fill_codes,
     find_leaves,
     n_exceeded,
-    new_buffer,
+    new_buffers,
 )
 from mlserver_forest.engine.kernels.gather_walk import TREES_AT_ONCE, new_room, walk_trees
 from mlserver_forest.engine.kernels.walk import (
@@ -208,7 +208,7 @@ def add_blocks(
     outputs,
     leaf_values,
     split_starts,
-    trees,
+    splits,
     coded_values,
     book,
     n_code_rows,
@@ -230,7 +230,7 @@ def add_blocks(
         outputs: (n_trees,) the first column of ``total`` that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         split_starts: (n_trees + 1,) see ``byte_codes.py``.
-        trees: see ``byte_codes.py``.
+        splits: see ``byte_codes.py``.
         coded_values: see ``byte_codes.py``.
         book: see ``byte_codes.py``.
         n_code_rows: see ``byte_codes.py``.
@@ -251,17 +251,19 @@ def add_blocks(
     n_walked = 0
     for tree in range(n_trees):
         n_walked += split_starts[tree + 1] == split_starts[tree]
-    per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
-    most_code_bytes = _MOST_CODE_BYTES
+    code_bytes = max(1, n_code_rows * LANES)
     if n_walked == 0:
-        per_tree, most_code_bytes = min(n_blocks, _CODED_BLOCKS), _CACHED_CODE_BYTES
-    per_tree = max(1, min(per_tree, most_code_bytes // max(1, n_code_rows * LANES)))
+        per_tree = max(2, min(n_blocks, _CODED_BLOCKS, _CACHED_CODE_BYTES // code_bytes))
+    elif words.size <= _SMALL_FOREST:
+        per_tree = 1
+    else:
+        per_tree = max(1, min(n_blocks, _BLOCKS_PER_TREE, _MOST_CODE_BYTES // code_bytes))
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
     patterns = blocks.view(words.dtype)
     codes = np.zeros((per_tree, n_code_rows * LANES), np.uint8)
     missing = np.empty(per_tree, np.bool_)
-    buffer = new_buffer()
-    leaves = np.empty(LANES, words.dtype)
+    buffers = new_buffers()
+    leaves = np.empty((2, LANES), words.dtype)
     for first in range(0, n_blocks, per_tree):
         here = min(per_tree, n_blocks - first)
         for i in range(here):
@@ -280,25 +282,29 @@ def add_blocks(
             first_split, last_split = split_starts[tree], split_starts[tree + 1]
             if per_tree > 1 and last_split == first_split:
                 read ^= _touch(tree_words)
-            for i in range(here):
+            i = np.int64(0)
+            while i < here:
                 row = (first + i) * LANES
-                n_rows = min(LANES, n_samples - row)
+                n_rows = n_samples - row
                 if last_split > first_split and n_rows > _FEW_LANES:
+                    n_coded = np.int64(1)
+                    if i + 1 < here and n_rows > LANES + _FEW_LANES:
+                        n_coded += 1
+                    leaf = np.uint64(first_split + tree)
                     find_leaves(
-                        codes[i],
-                        first_split,
-                        last_split,
-                        trees,
-                        np.uint64(first_split + tree),
-                        buffer,
-                        leaves,
+                        codes, i, n_coded, first_split, last_split, splits, leaf, buffers, leaves
                     )
-                    _add_leaves(leaves, n_rows, np.uint64(row), output, coded_sums)
+                    for at in range(n_coded):
+                        n_lanes = min(LANES, n_rows - at * LANES)
+                        to = np.uint64(row + at * LANES)
+                        _add_leaves(leaves[at], n_lanes, to, output, coded_sums)
+                    i += n_coded
                 else:
-                    block = (blocks[i], patterns[i])
+                    block, n_lanes = (blocks[i], patterns[i]), min(LANES, n_rows)
                     if missing[i]:
-                        walk_block(block, n_rows, one_tree, payload, True, leaves)
+                        walk_block(block, n_lanes, one_tree, payload, True, leaves[0])
                     else:
-                        walk_block(block, n_rows, one_tree, payload, False, leaves)
-                    _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
+                        walk_block(block, n_lanes, one_tree, payload, False, leaves[0])
+                    _add_leaves(leaves[0], n_lanes, np.uint64(row), output, sums)
+                    i += 1
     return read
