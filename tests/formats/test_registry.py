@@ -68,7 +68,7 @@ def test_no_two_rows_claim_the_same_name_or_extension():
 
 @pytest.mark.parametrize("found", FORMATS, ids=lambda found: found.media_type)
 def test_a_row_is_whole(found):
-    functions = (found.read_plain, found.write, found.read_row, found.row_writer)
+    functions = (found.plain_reader, found.write, found.read_row, found.row_writer)
     assert callable(load(found.parse))
     assert all(callable(load(function)) for function in functions if function)
     assert bool(found.write) != bool(found.answered_by)

@@ -65,10 +65,9 @@ def add_few_rows(
         of their sums, to which it adds.
     """
     roots, outputs, leaf_values = walk[3], *walk[7:9]
-    ranks = None
-    if has_gathers():
-        ranks = _read_ranks(read, roots, cuts, cut_starts, n_columns, len(leaf_values))
-    if ranks is None:
+    n_few = FEW_ROWS - 1 if has_gathers() else _FEW_ONE_BY_ONE
+    ranks = _read_ranks(read, roots, cuts, cut_starts, n_columns, len(leaf_values))
+    if ranks is None or not (has_gathers() or ranks.save_steps(roots.size - 1)):
         return _FEW_ONE_BY_ONE, lambda x, total: add_row_by_row(x, *walk, total)
     arguments = (
         ranks.ranking,
@@ -81,7 +80,7 @@ def add_few_rows(
         outputs,
         leaf_values,
     )
-    return FEW_ROWS - 1, lambda x, total: add_ranked_rows(x, *arguments, total)
+    return n_few, lambda x, total: add_ranked_rows(x, *arguments, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +104,10 @@ class _RowRanks:
     n_values: int
     words: NDArray[np.uint32]
     shift: int
+
+    def save_steps(self, n_trees: int) -> bool:
+        """Whether narrow nodes save more than the ranks cost, where nothing is gathered."""
+        return self.ranking is not None and self.n_values <= n_trees
 
 
 def _read_ranks(

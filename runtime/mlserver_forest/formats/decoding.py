@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from mlserver_forest.formats.parsing import (
 from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.formats.source import Parse, Source
+from mlserver_forest.formats.source import Parse, ReadPlain, Source
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.schema.schema import Schema
 
@@ -51,6 +51,7 @@ class RequestDecoder:
         self._n_features = schema.n_features
         self._request_plan = request_plan(schema)
         self._cached = lru_cache(_MOST_CACHED)(partial(_plan, schema))
+        self._plain_reader = cache(partial(_plain_reader, schema))
 
     def decode(self, found: Format, body: Body, parameters: Mapping[str, str]) -> NDArray[Any]:
         """Decode a body.
@@ -69,8 +70,8 @@ class RequestDecoder:
             PayloadTooLarge: if the matrix is out of proportion to the body.
         """
         schema = self._schema
-        if found.read_plain and not parameters:
-            x: NDArray[Any] | None = load(found.read_plain)(body, schema)
+        if found.plain_reader and not parameters:
+            x = self._plain_reader(found.plain_reader)(body)
             if x is not None:
                 return schema.conform(x, has_codes=True)
         source = Source("", body, width=schema.n_features, names=schema.feature_names)
@@ -113,6 +114,11 @@ class RequestDecoder:
         if found.width != self._n_features:
             return _plan(self._schema, found)
         return self._cached(found._replace(n_rows=0) if found.n_rows else found)
+
+
+def _plain_reader(schema: Schema, function: str) -> ReadPlain:
+    found: Callable[[Schema], ReadPlain] = load(function)
+    return found(schema)
 
 
 def _plan(schema: Schema, found: FoundColumns) -> ColumnPlan:

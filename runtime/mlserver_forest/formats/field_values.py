@@ -26,13 +26,13 @@ def parse_number(field: str) -> float | None:
     A number is what Python's ``float()`` reads, in ASCII and without underscores. White space
     around it is ignored.
     """
-    text = field.strip()
-    if is_missing(text):
-        return float("nan")
-    try:
-        return float(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
+    text = field if field.isascii() else field.strip()
+    if text and text.isascii() and "_" not in text:
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    return float("nan") if is_missing(text.strip()) else None
 
 
 def distinct(column: TextColumn) -> tuple[list[str], NDArray[Any]]:

@@ -24,8 +24,7 @@ class Format:
         extensions: of files that hold it, in lower case.
         parse: "module:function", which turns bytes into rows, for training and serving alike: a
             ``source.Parse``, or a ``labeled_rows.ParseLabeled`` unless ``has_columns``.
-        read_plain: "module:function" of (body, schema), which turns a short plain body into the
-            matrix at once, and anything else into None.
+        plain_reader: "module:function" of a schema, which returns a ``source.ReadPlain``.
         read_array: "module:function" of a body, which views it as one array of numbers of any
             shape; None if it is a table with names.
         recognizes: "module:function" of the first bytes of a file that neither its name nor a
@@ -63,7 +62,7 @@ class Format:
     media_types: tuple[str, ...]
     extensions: tuple[str, ...]
     parse: str = ""
-    read_plain: str = ""
+    plain_reader: str = ""
     read_array: str = ""
     recognizes: str = ""
     read_as: str = ""
@@ -98,7 +97,7 @@ FORMATS: tuple[Format, ...] = (
         ("text/csv", "application/csv"),
         (".csv", ".tsv", ".tab"),
         parse=f"{_FORMATS}.csv.text_csv:parse",
-        read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
+        plain_reader=f"{_FORMATS}.csv.text_csv:plain_reader",
         write=f"{_FORMATS}.csv.csv_writer:encode",
         chunks=f"{_FORMATS}.csv.csv_chunks:chunks",
         write_file=f"{_FORMATS}.csv.csv_writer:write_file",
@@ -256,7 +255,7 @@ def _serving_functions() -> Iterator[str]:
     for found in FORMATS:
         functions = (
             found.parse,
-            found.read_plain,
+            found.plain_reader,
             found.read_array,
             found.write,
             found.read_row,

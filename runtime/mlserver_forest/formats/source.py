@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.note import Note
@@ -77,6 +78,12 @@ class Source:
     def locations(self, unit: str, first: int = 1) -> RowLocations:
         """The locations of consecutive rows, which are counted as "row" in a request body."""
         return RowLocations(self.name, unit if self.name else "row", first)
+
+
+# What a format's ``plain_reader`` returns for a schema: it turns a short plain body at once into
+# (n_samples, n_features), with the codes of categories and NaN where a value is missing, and
+# anything else into None.
+ReadPlain = Callable[[Body], NDArray[Any] | None]
 
 
 class Parse(Protocol):

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled, has_byte_shuffles, inner
+from mlserver_forest.engine.kernels.llvm_functions import function_of_llvm
 from mlserver_forest.engine.nodes import LANES
 
 # A leaf's number is a byte, and so is a code.
@@ -180,9 +180,8 @@ def _look_up_lanes(typing_context, low, bits, tables, table, is_more, codes, int
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, word = ir.IntType(8), ir.IntType(32)
         half, table_bytes = ir.VectorType(byte, LANES // 2), ir.VectorType(byte, CHUNK_BYTES)
-        signature_of_shuffle = ir.FunctionType(half, [half, half])
-        shuffle = get_or_insert_function(
-            builder.module, signature_of_shuffle, "llvm.x86.avx2.pshuf.b"
+        shuffle = function_of_llvm(
+            builder, ir.FunctionType(half, [half, half]), "llvm.x86.avx2.pshuf.b"
         )
 
         def at(which: int, offset: Any, vector: Any) -> Any:

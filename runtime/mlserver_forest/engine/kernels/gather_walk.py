@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from mlserver_forest.compilation import inner
+from mlserver_forest.engine.kernels.llvm_functions import function_of_llvm
 from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
 # Trees whose step is one instruction, and trees that are on their way at the same time.
@@ -44,11 +44,6 @@ class _Places(ir.Instruction):
         )
 
 
-def _function(builder: Any, signature: Any, name: str) -> Any:
-    """A function of LLVM's own."""
-    return get_or_insert_function(builder.module, signature, name)  # type: ignore[no-untyped-call]
-
-
 def _gather(builder: Any, of: Any, base: Any, indices: Any) -> Any:
     """The elements of an array at sixteen indices."""
     found = ir.VectorType(of, _LANES)
@@ -57,7 +52,7 @@ def _gather(builder: Any, of: Any, base: Any, indices: Any) -> Any:
     )
     name = f"llvm.masked.gather.v{_LANES}{'f32' if of is _FLOAT else 'i32'}.v{_LANES}p0"
     signature = ir.FunctionType(found, [_POINTERS, _WORD, _BITS, found])
-    call = _function(builder, signature, name)
+    call = function_of_llvm(builder, signature, name)
     everywhere = ir.Constant(_BITS, [1] * _LANES)
     return builder.call(call, [places, _WORD(4), everywhere, ir.Constant(found, ir.Undefined)])
 
@@ -93,7 +88,7 @@ def _step_lanes(typing_context, values, thresholds, words, shift, mask, roots, n
         left = builder.lshr(word, all_lanes(arguments[3]))
         new = builder.add(builder.add(builder.load(lanes_of(5), align=4), left), right)
         builder.store(new, lanes_of(6), align=4)
-        any_bit = _function(
+        any_bit = function_of_llvm(
             builder, ir.FunctionType(_WORD, [_WORDS]), f"llvm.vector.reduce.or.v{_LANES}i32"
         )
         return builder.call(any_bit, [builder.xor(new, node)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlserver_forest.compilation import compiled, inner
+from mlserver_forest.compilation import compiled, has_gathers, inner
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
 from mlserver_forest.engine.kernels.byte_blends import (
     fill_codes,
@@ -149,6 +149,31 @@ def _rank_row(x, row, ranking, values):
                 values[place + i] = members[first + i]
 
 
+@inner
+def _add_row_by_gathers(values, row, forest, roots, payload, outputs, sums, room):
+    words, nodes = forest[1], room[1]
+    leaf_values, total, n_outputs, width = sums
+    n_trees = roots.size - 1
+    for first in range(0, n_trees, TREES_AT_ONCE):
+        walk_trees(values, forest, roots, first, room)
+        for lane in range(min(TREES_AT_ONCE, n_trees - first)):
+            leaf = np.uint64(words[_TWO * np.uint64(nodes[lane])] & payload) * width
+            at = row * n_outputs + np.uint64(outputs[first + lane])
+            for output in range(width):
+                total[at + output] += leaf_values[leaf + output]
+
+
+@inner
+def _add_row_by_steps(values, row, forest, roots, payload, outputs, sums, room):
+    thresholds, words, shift, feature_mask = forest
+    both = (values, values.view(words.dtype))
+    as_numbers = (thresholds, words, shift, feature_mask, None)
+    _add_row(both, row, as_numbers, roots, payload, outputs, sums)
+
+
+_add_ranked_row = _add_row_by_gathers if has_gathers() else _add_row_by_steps
+
+
 @compiled
 def add_ranked_rows(
     x, ranking, n_values, thresholds, words, roots, shift, payload, outputs, leaf_values, total
@@ -179,20 +204,6 @@ def add_ranked_rows(
         else:
             _rank_row(x, row, ranking, ranked)
             _add_ranked_row(ranked, np.uint64(row), forest, roots, payload, outputs, sums, room)
-
-
-@inner
-def _add_ranked_row(values, row, forest, roots, payload, outputs, sums, room):
-    words, nodes = forest[1], room[1]
-    leaf_values, total, n_outputs, width = sums
-    n_trees = roots.size - 1
-    for first in range(0, n_trees, TREES_AT_ONCE):
-        walk_trees(values, forest, roots, first, room)
-        for lane in range(min(TREES_AT_ONCE, n_trees - first)):
-            leaf = np.uint64(words[_TWO * np.uint64(nodes[lane])] & payload) * width
-            at = row * n_outputs + np.uint64(outputs[first + lane])
-            for output in range(width):
-                total[at + output] += leaf_values[leaf + output]
 
 
 @compiled
@@ -282,12 +293,12 @@ def add_blocks(
             first_split, last_split = split_starts[tree], split_starts[tree + 1]
             if per_tree > 1 and last_split == first_split:
                 read ^= _touch(tree_words)
-            i = np.int64(0)
+            i = 0
             while i < here:
                 row = (first + i) * LANES
                 n_rows = n_samples - row
                 if last_split > first_split and n_rows > _FEW_LANES:
-                    n_coded = np.int64(1)
+                    n_coded = 1
                     if i + 1 < here and n_rows > LANES + _FEW_LANES:
                         n_coded += 1
                     leaf = np.uint64(first_split + tree)

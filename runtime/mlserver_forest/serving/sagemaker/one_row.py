@@ -17,6 +17,7 @@ from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import RowWriter
 from mlserver_forest.formats.registry import load
+from mlserver_forest.formats.source import ReadPlain
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
 from mlserver_forest.serving.http.response import Headers
@@ -93,9 +94,9 @@ def one_row(
     headers = ((b"content-type", answer.encode()),)
     if schema.takes_numbers_as_they_are:
         return OneRow(_numbers(load(read), schema), write, headers, model, runtime)
-    if sent.parameters or not format_of(sent.essence).read_plain:
+    if sent.parameters or not format_of(sent.essence).plain_reader:
         return None
-    read_plain = load(format_of(sent.essence).read_plain)
+    read_plain = load(format_of(sent.essence).plain_reader)(schema)
     return OneRow(_values(read_plain, schema), write, headers, model, runtime)
 
 
@@ -109,11 +110,11 @@ def _numbers(read: Callable[[Body], "list[float] | None"], schema: Schema) -> Re
     return matrix
 
 
-def _values(read_plain: Callable[[Body, Schema], NDArray[Any] | None], schema: Schema) -> ReadRow:
+def _values(read_plain: ReadPlain, schema: Schema) -> ReadRow:
     """What reads numbers and categories, and numbers that mean missing."""
 
     def matrix(body: Body) -> NDArray[Any] | None:
-        values = read_plain(body, schema)
+        values = read_plain(body)
         if values is None or len(values) != 1:
             return None
         try:
