@@ -105,11 +105,12 @@ def order_splits(left, roots, starts, nodes, operands, leaves):
 
 
 @inner
-def new_buffers():
-    """(2, n_rows * 64) bytes: a row for each leaf that is its number, then room for results."""
-    buffers = np.zeros((2, _BUFFER_BYTES), np.uint8)
-    for leaf in range(MOST_LEAVES):
-        buffers[:, leaf * LANES : (leaf + 1) * LANES] = leaf
+def new_buffers(n_blocks):
+    """(n_blocks, n_rows * 64) bytes: a row for each leaf that is its number, and the results'."""
+    buffers = np.empty((n_blocks, _BUFFER_BYTES), np.uint8)
+    for block in range(n_blocks):
+        for leaf in range(MOST_LEAVES):
+            buffers[block, leaf * LANES : (leaf + 1) * LANES] = leaf
     return buffers
 
 

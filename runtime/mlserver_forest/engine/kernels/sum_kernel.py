@@ -264,7 +264,7 @@ def add_blocks(
         n_walked += split_starts[tree + 1] == split_starts[tree]
     code_bytes = max(1, n_code_rows * LANES)
     if n_walked == 0:
-        per_tree = max(2, min(n_blocks, _CODED_BLOCKS, _CACHED_CODE_BYTES // code_bytes))
+        per_tree = min(n_blocks, max(2, min(_CODED_BLOCKS, _CACHED_CODE_BYTES // code_bytes)))
     elif words.size <= _SMALL_FOREST:
         per_tree = 1
     else:
@@ -273,7 +273,7 @@ def add_blocks(
     patterns = blocks.view(words.dtype)
     codes = np.zeros((per_tree, n_code_rows * LANES), np.uint8)
     missing = np.empty(per_tree, np.bool_)
-    buffers = new_buffers()
+    buffers = new_buffers(min(2, per_tree))
     leaves = np.empty((2, LANES), words.dtype)
     for first in range(0, n_blocks, per_tree):
         here = min(per_tree, n_blocks - first)
