@@ -33,6 +33,10 @@ test *arguments:
 mlflow version="3":
     MLFLOW_VERSION={{ version }} .venv/bin/pytest -n 0 tests/with_mlflow
 
+# Run the example of Spark in pyspark's local mode, which takes a Java runtime.
+spark:
+    WITH_SPARK=1 .venv/bin/pytest -n 0 tests/scoring/test_spark_page.py
+
 # Run a benchmark: `just bench serving`.
 bench name *options:
     {{ python }} -m tests.benchmarks {{ name }} {{ options }}
