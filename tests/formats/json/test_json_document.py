@@ -124,7 +124,7 @@ def test_a_damaged_document_fails_when_it_fails_as_a_whole(body, source):
     )
 
 
-@pytest.mark.parametrize("depth", [1000, 1022, 1023, 1024, 1025, 100_000])
+@pytest.mark.parametrize("depth", [1000, 1022, 1023, 1024, 1025, 20_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")])
 def test_the_depth_has_the_limit_of_the_parser(depth, opening, closing):
     def is_refused(load):

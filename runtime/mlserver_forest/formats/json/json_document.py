@@ -27,6 +27,8 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _OBJECT = re.compile(rb"\s*+\{")
 _FIRST_WINDOW = 2048
+# orjson's limit of arrays and objects within each other.
+_MOST_DEPTH = 1024
 
 
 class LargeArray:
@@ -163,8 +165,7 @@ class _LargeDocument:
         self._next_kept = 0
 
     def parse(self) -> Any:
-        self._walk()
-        self._keep(len(self._body))
+        self._keep(self._walk())
         try:
             document = orjson.loads(b"".join(piece for _, piece in self._pieces))
         except orjson.JSONDecodeError as error:
@@ -175,7 +176,8 @@ class _LargeDocument:
             _exhaust(array)
         return document
 
-    def _walk(self) -> None:
+    def _walk(self) -> int:
+        """Take the arrays out; the end of what orjson has to parse to find any fault."""
         position = depth = 0
         name = b""
         while token := _TOKEN.search(self._body, position, self._limit()):
@@ -185,8 +187,11 @@ class _LargeDocument:
                 position = self._small_end(token.start()) or self._take(token.start(), depth)
             elif step := _STEPS.get(text):
                 depth += step
+                if depth > _MOST_DEPTH + 1:  # With what follows it, the limit is said.
+                    return position
             else:
                 name = text
+        return len(self._body)
 
     def _are_tensors(self, name: bytes, start: int) -> bool:
         return name == b'"inputs"' and bool(_OBJECT.match(self._body, start, self._limit()))
