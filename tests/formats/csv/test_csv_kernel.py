@@ -48,7 +48,7 @@ def as_python_reads(text, width):
     return np.array(rows)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     rows=st.integers(2, 4).flatmap(
         lambda width: st.lists(

@@ -91,7 +91,7 @@ def outcome(load, body):
         return "refused"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(documents(), tiny_sources)
 @example(b'{"inputs": [{"data": [1, 2, 3, 4, 5]}, {"data": [[1, 2], [3, 4]]}]}', TINY)
 @example(b'{"a": [1, 2, 3, 4], "a": [5, 6, 7, 8]}', TINY)
@@ -102,7 +102,7 @@ def test_a_document_is_the_same_in_blocks(body, source):
     assert repr(whole(json_document.loads(bytearray(body), source))) == repr(orjson.loads(body))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(damaged_documents(), tiny_sources)
 @example(b"[1, 2, 3, 4, 5] x", TINY)
 @example(b"[1, 2,, 3, 4, 5]", TINY)
