@@ -363,7 +363,7 @@ def _check_runtime(runtime: Any, path: Path, *, trust_code: bool) -> None:
     if known and known.model_file:
         instead = (
             f"pack the model, which then needs no other code (forest pack {known.model_file} "
-            "-o NEW_FOLDER); or, "
+            "--out NEW_FOLDER); or, "
         )
     raise InvalidArtifact(
         f"{path}: the implementation {runtime} {why or 'runs code that is not of this package'}; "
