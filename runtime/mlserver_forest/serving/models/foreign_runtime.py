@@ -21,6 +21,7 @@ from mlserver.utils import generate_uuid
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.known_runtimes import KnownRuntime
+from mlserver_forest.artifact.model_directory import COLUMNS_KEY
 from mlserver_forest.errors import (
     ForestError,
     InvalidInput,
@@ -102,6 +103,13 @@ class ForeignRuntime:
         """How its settings, or the model itself, say that a request is decoded."""
         parameters = self.model.settings.parameters
         return parameters.content_type if parameters else None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of its data frame, as ``forest pack`` notes them in the settings."""
+        parameters = self.model.settings.parameters
+        columns = ((parameters and parameters.extra) or {}).get(COLUMNS_KEY)
+        return columns if isinstance(columns, list) else ()
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
         """How long the last answers took."""
