@@ -790,6 +790,24 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
             "send Content-Type: text/csv; delimiter=b",
         ),
         ("/invocations", "application/x-www-form-urlencoded", b"1,2", "with curl, say it by -H"),
+        (
+            "/invocations",
+            "text/csv",
+            b"\x1f\x8b\x08\x00\xff",
+            "send Content-Encoding: gzip with it",
+        ),
+        (
+            "/v2/repository/index",
+            "application/json",
+            {"Ready": True},
+            '{"ready": true}, {} or empty: {',
+        ),
+        (
+            "/v2/repository/models/forest/load",
+            "application/json",
+            {"config": "{}"},
+            'the body is not {"parameters": {...}}, {} or empty: {',
+        ),
         ("/v1/models/iris:predict", "application/json", {"instances": [ROW]}, "there is forest"),
         ("/invocations", "application/json", json.dumps({"instances": [ROW]}), "encoded twice"),
         ("/invocations", "text/csv", b"./rows.csv", "curl's --data-binary @./rows.csv"),
@@ -798,7 +816,7 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
 )
 def test_a_refusal_names_the_likely_mistake_and_the_cure(iris_server, path, media_type, body, hint):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    if path.startswith("/v2"):
+    if path.endswith("/infer"):
         content = json.dumps({"inputs": body}).encode()
     response = httpx.post(
         iris_server.url + path, content=content, headers={"content-type": media_type}
