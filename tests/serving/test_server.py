@@ -779,6 +779,7 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
             "with SAGEMAKER_MULTI_MODEL=true has /models",
         ),
         ("/invocations", "application/json", {"instances": "[[1]]"}, "encoded twice"),
+        ("/invocations", "application/json", {"data": [ROW]}, 'or rows as {"instances": [[...]'),
         ("/invocations", "application/json", b"5.1,3.5,1.4,0.2", "send Content-Type: text/csv"),
         ("/invocations", "application/json", b"[{'a': 1}]", "JSON has double quotes"),
         ("/invocations", "text/csv", b"[5.1,3.5,1.4,0.2]", "send Content-Type: application/json"),
