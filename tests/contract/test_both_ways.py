@@ -192,7 +192,7 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
     for changed in (document, {**document, "inputs": [{**tensor, "data": [row]}]}):
         first, second = (
             client.post(url, json=content, headers=sent_as("application/json"))
-            for content in (changed, {**changed, "beside": 1})
+            for content in (changed, {**changed, "model_name": "forest"})
         )
         assert (first.status_code, first.content) == (second.status_code, second.content)
 

@@ -161,6 +161,11 @@ FRAME = {
 }
 
 
+OTHER_OUTPUT = json.dumps(
+    {"inputs": [tensor([[5.9, 3.0, 5.1, 1.8]])], "outputs": [{"name": "leaves"}]}
+)
+
+
 def invoke(server, name, content, headers=CSV):
     return server.post(f"/models/{name}/invoke", content=content, headers=headers)
 
@@ -392,6 +397,8 @@ def test_what_a_class_raises_is_the_clients_fault_or_its_own(server, things, sta
         ("towns", "31", CSV, "SKLearnModel refused the input: "),
         ("towns", "", CSV, "the body is empty"),
         ("mine", '{"inputs": 1}', JSON, "not a V2 request"),
+        ("lightgbm", OTHER_OUTPUT, JSON, "output 'leaves' was requested; the model's answer has"),
+        ("catboost", OTHER_OUTPUT, JSON, "output 'leaves' was requested; the model's answer has"),
     ],
 )
 def test_rows_that_a_runtime_refuses_are_a_400(server, name, content, headers, message):

@@ -766,6 +766,49 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
             'rows go to /invocations as {"instances": [[...], ...]}',
         ),
         ("/v1/models/iris", "application/json", {"instances": [ROW]}, "use GET, HEAD"),
+        (
+            "/v1/models/forest:classify",
+            "application/json",
+            {},
+            "use GET, HEAD, or POST /v1/models/{name}:predict or /v1/models/{name}:explain",
+        ),
+        (
+            "/models/forest/invoke",
+            "text/csv",
+            b"1,2",
+            "with SAGEMAKER_MULTI_MODEL=true has /models",
+        ),
+        ("/invocations", "application/json", {"instances": "[[1]]"}, "encoded twice"),
+        ("/invocations", "application/json", {"data": [ROW]}, 'or rows as {"instances": [[...]'),
+        ("/invocations", "application/json", b"5.1,3.5,1.4,0.2", "send Content-Type: text/csv"),
+        ("/invocations", "application/json", b"[{'a': 1}]", "JSON has double quotes"),
+        ("/invocations", "text/csv", b"[5.1,3.5,1.4,0.2]", "send Content-Type: application/json"),
+        ("/invocations", "text/csv", b'{"a":1}', "send Content-Type: application/json"),
+        (
+            "/invocations",
+            "text/csv",
+            b"5.1 3.5 1.4 0.2",
+            "send Content-Type: text/csv; delimiter=b",
+        ),
+        ("/invocations", "application/x-www-form-urlencoded", b"1,2", "with curl, say it by -H"),
+        (
+            "/invocations",
+            "text/csv",
+            b"\x1f\x8b\x08\x00\xff",
+            "send Content-Encoding: gzip with it",
+        ),
+        (
+            "/v2/repository/index",
+            "application/json",
+            {"Ready": True},
+            '{"ready": true}, {} or empty: {',
+        ),
+        (
+            "/v2/repository/models/forest/load",
+            "application/json",
+            {"config": "{}"},
+            'the body is not {"parameters": {...}}, {} or empty: {',
+        ),
         ("/v1/models/iris:predict", "application/json", {"instances": [ROW]}, "there is forest"),
         ("/invocations", "application/json", json.dumps({"instances": [ROW]}), "encoded twice"),
         ("/invocations", "text/csv", b"./rows.csv", "curl's --data-binary @./rows.csv"),
@@ -774,13 +817,24 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
 )
 def test_a_refusal_names_the_likely_mistake_and_the_cure(iris_server, path, media_type, body, hint):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    if path.startswith("/v2"):
+    if path.endswith("/infer"):
         content = json.dumps({"inputs": body}).encode()
     response = httpx.post(
         iris_server.url + path, content=content, headers={"content-type": media_type}
     )
-    assert response.status_code in {400, 404, 405}
+    assert response.status_code in {400, 404, 405, 415}
     assert hint in error_of(response)
+
+
+@pytest.mark.parametrize("target", ["forest", "oak"])
+def test_the_one_model_answers_to_its_own_name_alone(iris_server, target):
+    response = httpx.post(
+        iris_server.url + "/invocations",
+        content="5.1,3.5,1.4,0.2",
+        headers={"content-type": "text/csv", "x-amzn-sagemaker-target-model": target},
+    )
+    assert response.status_code == (200 if target == "forest" else 400)
+    assert target == "forest" or "Target-Model is 'oak', but this server has" in error_of(response)
 
 
 @pytest.mark.parametrize("name", ["csv", "libsvm", "text/csv; label_size=1"])

@@ -39,6 +39,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata, to_metadata
 
 FOREST_FILE = "forest.safetensors"
+COLUMNS_KEY = "columns"
 PICKLE_FILE = "model.joblib"
 SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
@@ -163,7 +164,13 @@ def load_model(
 
 
 def save_pickle(
-    directory: Path, source: Path, schema: Schema, *, name: str, versions: Sequence[str]
+    directory: Path,
+    source: Path,
+    schema: Schema,
+    *,
+    name: str,
+    versions: Sequence[str],
+    columns: Sequence[str] = (),
 ) -> None:
     """Write a model directory for MLServer's scikit-learn runtime, as ``save`` does.
 
@@ -173,16 +180,19 @@ def save_pickle(
         schema: the features and classes, or a schema of an unknown kind.
         name: the model's name on the V2 protocol.
         versions: the libraries that wrote it.
+        columns: of the data frame that the estimator needs, for rows without names; empty if it
+            needs none.
 
     Raises:
         InvalidEnvironment: if the directory cannot be written.
     """
+    frame = {"content_type": "pd", "extra": {COLUMNS_KEY: [*columns]}} if columns else {}
     settings = {
         "name": name,
         "implementation": PICKLE_RUNTIME,
         "versions": list(versions),
         **_described(schema),
-        "parameters": {"uri": f"./{PICKLE_FILE}"},
+        "parameters": {"uri": f"./{PICKLE_FILE}", **frame},
     }
     n_bytes = source.stat().st_size
     _write(directory, _Files(PICKLE_FILE, _chunks(source), n_bytes, _text(settings)))
@@ -363,7 +373,7 @@ def _check_runtime(runtime: Any, path: Path, *, trust_code: bool) -> None:
     if known and known.model_file:
         instead = (
             f"pack the model, which then needs no other code (forest pack {known.model_file} "
-            "-o NEW_FOLDER); or, "
+            "--out NEW_FOLDER); or, "
         )
     raise InvalidArtifact(
         f"{path}: the implementation {runtime} {why or 'runs code that is not of this package'}; "

@@ -16,6 +16,7 @@ _KNOWN = re.compile(
     r"mac-\w+|hp-roman8|tis-620|shift_jis(_2004|x0213)?|euc_(jp|jis_2004|jisx0213|kr)|"
     r"iso2022_\w+|gb2312|gbk|gb18030|hz|big5(hkscs)?|johab"
 )
+_GZIP = b"\x1f\x8b"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -121,4 +122,6 @@ def not_utf8(place: str, error: UnicodeDecodeError, policy: ParsePolicy) -> Fore
         )
     elif policy.reads_files:
         step = f"write the file in UTF-8, for example with iconv -f {named} -t UTF-8"
+    elif error.object.startswith(_GZIP):
+        probably, step = ", but gzip", "send Content-Encoding: gzip with it"
     return policy.invalid(f"{place}, byte {error.start + 1} is not UTF-8{probably}; {step}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mlserver_forest.environment import LOOPBACK_HOST, Environment, from_environ
+from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.serving.playground import calls
 from mlserver_forest.serving.process.logs import configure_logging
 from mlserver_forest.serving.server import Server
@@ -32,9 +33,15 @@ def local_environment(
         has_grpc: whether to serve gRPC, if the environment has a port for it.
 
     Raises:
-        InvalidEnvironment: if a variable has an impossible value.
+        InvalidEnvironment: if a variable has an impossible value, or asks for several models.
     """
     environment = from_environ()
+    if environment.multi_model:
+        raise InvalidEnvironment(
+            "SAGEMAKER_MULTI_MODEL is true, but this command serves one model; run `serve` without "
+            "a folder and options (SAGEMAKER_BIND_TO_PORT and FOREST_HOST are its address), or "
+            "unset the variable"
+        )
     return replace(
         environment,
         model_uri=model_dir or environment.model_uri,
@@ -43,7 +50,6 @@ def local_environment(
         grpc_port=environment.grpc_port if has_grpc else None,
         workers=environment.workers or 1,
         shutdown_delay_seconds=0,
-        multi_model=False,
         try_it=True,
     )
 

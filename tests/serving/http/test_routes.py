@@ -4,7 +4,8 @@ import pytest
 
 from mlserver_forest.serving.http.routes import Routes
 
-ROUTES = Routes({"/ping": {}, "/models": {}, "/models/{name}": {}, "/models/{name}/invoke": {}})
+PATTERNS = ("/ping", "/models", "/m/{name}:predict", "/models/{name}", "/models/{name}/invoke")
+ROUTES = Routes({pattern: {} for pattern in PATTERNS})
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,9 @@ ROUTES = Routes({"/ping": {}, "/models": {}, "/models/{name}": {}, "/models/{nam
         (b"/models/%C3%A4%20%25", "/models/{name}", ("ä %",)),
         (b"/models/%FF", "/models/{name}", ("\ufffd",)),
         (b"/models/invoke", "/models/{name}", ("invoke",)),
+        (b"/m/a:predict", "/m/{name}:predict", ("a",)),
+        (b"/m/a%3Apredict", "/m/{name}:predict", ("a",)),
+        (b"/m/a%253Ab:predict", "/m/{name}:predict", ("a%3Ab",)),
     ],
 )
 def test_a_path_is_found_with_its_names_decoded(path, pattern, names):

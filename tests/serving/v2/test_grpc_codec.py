@@ -140,6 +140,14 @@ def test_an_invalid_message_is_refused_with_the_tensor_and_the_reason(given, fau
     assert fault in str(caught.value)
 
 
+def test_a_parameter_of_a_type_that_is_not_read_is_refused():
+    given = message(RAW)
+    # tritonclient's priority is a uint64_param, field 5 of Triton's InferParameter.
+    given.parameters["priority"].MergeFromString(b"\x28\x02")
+    with pytest.raises(InvalidInput, match=r"^parameters\.priority has no value of a type that"):
+        request_from(given)
+
+
 def test_each_input_needs_its_raw_contents():
     given = message(RAW)
     given.raw_input_contents.append(RAW)

@@ -43,19 +43,21 @@ def only_array(decoded):
 @pytest.mark.parametrize("content_type", [JSON, "application/json; charset=UTF-8", None])
 def test_numbers_in_json_become_an_array(content_type):
     for data in (ROW, [ROW]):
-        array = only_array(decode({"inputs": [tensor(data=data)]}, content_type=content_type))
+        text = json.dumps({"inputs": [tensor(data=data)]}).encode()
+        array = only_array(decode_infer(text, None, content_type))
+        assert only_array(decode_infer(b"\xef\xbb\xbf" + text, None, content_type)).all()
         assert array.dtype == np.float32
         assert array.tolist() == [ROW]
 
 
-def test_what_the_protocol_does_not_know_is_left_out():
+def test_headers_in_the_body_and_the_name_that_kserve_repeats_are_left_out():
     request = decode(
         {
             "id": "a",
             "model_name": "m",
             "parameters": {"priority": 1, "headers": {"Evil": "1"}, "_fields_set": 2},
-            "inputs": [tensor(parameters={"content_type": "np"}, dtype="?")],
-            "outputs": [{"name": "predict", "parameters": {"classification": 2}, "x": 1}],
+            "inputs": [tensor(parameters={"content_type": "np"})],
+            "outputs": [{"name": "predict", "parameters": {"classification": 2}}],
         }
     )[0]
     assert request.model_dump(exclude={"inputs": {0: {"data"}}}) == {
@@ -154,6 +156,21 @@ def test_a_large_request_is_read_as_a_small_one_is():
             "inputs.0.parameters.shared_memory_region: this server shares no memory",
         ),
         ({"inputs": [binary(16)]}, "inputs.0.parameters.binary_data_size: no bytes follow"),
+        (
+            {"inputs": [tensor()], "output": [{"name": "predict_proba"}]},
+            "output: [{'name': 'predict_proba'}] came; expected none but id, inputs, outputs,",
+        ),
+        (
+            {"inputs": [tensor(content_type="base64")]},
+            "inputs.0.content_type: 'base64' came; expected none but name, shape, datatype,",
+        ),
+        (
+            {"inputs": [tensor()], "outputs": [{"name": "a", "binary_data": True}]},
+            "outputs.0.binary_data: True came; expected none but name, parameters",
+        ),
+        ({"inputs": [tensor()], "model_version": "9"}, "model_version: '9' came; expected none"),
+        ('{"inputs": []}', "the body is a text that holds JSON: it was encoded twice"),
+        ([ROW], 'the body: [[5.5, 3.0, 5.0, 1.75]] came; expected an object with "inputs"; rows'),
         ({"inputs": [tensor()], "outputs": {}}, "outputs: {} came; expected a list of outputs"),
         ({"inputs": [tensor()], "outputs": [{}]}, "outputs.0.name: nothing came; expected a"),
         (

@@ -221,6 +221,8 @@ class BlockParser:
                 f"row 1: {format_value(','.join(fields))} has {other!r} among numbers; "
                 f"{_advice(other)}"
             )
+        if 0 not in plan.texts and (hint := _json_hint(fields)):
+            raise self.policy.invalid(f"row 1 begins with {format_value(fields[0])}{hint}")
         if {field.strip() for field in fields} != set(plan.names):
             return
         for column, field in enumerate(fields):
@@ -260,7 +262,9 @@ class BlockParser:
                 "header=present"
             )
         elif not self.policy.is_training and len(fields) == 1:
-            advice = file_name_hint(fields[0])
+            advice = file_name_hint(fields[0]) or _json_hint(fields)
+        elif not self.policy.is_training:
+            advice = _json_hint(fields)
         return self.policy.invalid(
             f"{place} has {count(len(fields), 'value')}; {self.plan.expected}{advice}"
         )
@@ -275,12 +279,24 @@ def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
 
 
 def _other_separator(fields: Sequence[str]) -> str:
-    return next((other for other in ";\t|" if any(other in field.strip() for field in fields)), "")
+    found = (other for other in ";\t|" if any(other in field.strip() for field in fields))
+    return next(found, " " if len(fields) == 1 and _are_numbers(fields[0].split()) else "")
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
+    return len(words) > 1 and None not in map(parse_number, words)
+
+
+def _json_hint(fields: Sequence[str]) -> str:
+    """The step for JSON that is declared as CSV."""
+    if fields[0].lstrip()[:1] not in {"[", "{"}:
+        return ""
+    return "; the body looks like JSON: send Content-Type: application/json"
 
 
 def _advice(separator: str) -> str:
     """The step for a request whose fields have another separator."""
-    name = {"\t": "tab"}.get(separator, f'"{separator}"')
+    name = {"\t": "tab", " ": "blanks"}.get(separator, f'"{separator}"')
     return (
         f"for fields separated by {separator!r} send Content-Type: text/csv; delimiter={name}, and "
         'with decimal commas also decimal=","'

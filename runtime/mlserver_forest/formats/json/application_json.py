@@ -14,6 +14,7 @@ import orjson
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.json import application_jsonlines, json_document
+from mlserver_forest.formats.json.encoded_twice import encoded_twice
 from mlserver_forest.formats.json.json_document import LargeArray, whole
 from mlserver_forest.formats.json.json_objects import object_texts, value_texts
 from mlserver_forest.formats.json.json_rows import JsonRows
@@ -186,10 +187,7 @@ def _find(
     """The rows of a document, and their columns if it names them."""
     if not isinstance(document, dict):
         return _rows(document, "", source), None
-    if document.keys() == _PANDAS_TABLE and isinstance(document["schema"], dict):
-        raise source.policy.invalid(
-            f'{source.title} is a data frame as to_json(orient="table") writes it{_HINT}'
-        )
+    _check_writer(document, source)
     if _TABLES.isdisjoint(document) and _is_row(document):
         return [document], None
     for name in _LISTS:
@@ -212,6 +210,17 @@ def _find(
     )
 
 
+def _check_writer(document: Mapping[str, Any], source: JsonSource) -> None:
+    """Refuse what a wrong call of a client's library writes."""
+    if document.keys() == _PANDAS_TABLE and isinstance(document["schema"], dict):
+        raise source.policy.invalid(
+            f'{source.title} is a data frame as to_json(orient="table") writes it{_HINT}'
+        )
+    for name in (*_LISTS, _SPLIT):
+        if fault := encoded_twice(document.get(name), f'"{name}"'):
+            raise source.policy.invalid(fault)
+
+
 def _hint_of_columns(document: Mapping[str, Any]) -> str:
     """The step for what pandas' ``to_json()`` writes by default, and for objects of lists."""
     if {type(value) for value in document.values()} - _CONTAINERS:
@@ -223,12 +232,9 @@ def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArr
     """A list of rows; of one if the value is a row."""
     if not isinstance(value, _ARRAYS):
         place = f'"{name}"' if name else source.title
-        if isinstance(value, str) and value.lstrip(' \n"\\')[:1] in {"[", "{"}:
-            raise source.policy.invalid(
-                f"{place} is a text that holds JSON: it was encoded twice, as "
-                "json=json.dumps(rows) does in requests and httpx; send the JSON itself"
-            )
-        raise source.policy.invalid(f"{place} is {format_value(value)}; {_shapes(source)}")
+        raise source.policy.invalid(
+            encoded_twice(value, place) or f"{place} is {format_value(value)}; {_shapes(source)}"
+        )
     return [whole(value)] if _is_flat(value) and not source.has_one_column else value
 
 

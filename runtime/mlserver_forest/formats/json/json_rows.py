@@ -207,7 +207,8 @@ class JsonRows:
         tensor = data.get("features") if isinstance(data, dict) else None
         if not isinstance(tensor, dict) or "values" not in tensor:
             raise self._policy.invalid(
-                f'{location} has "data": {format_value(data)}; expected {_TENSOR}'
+                f'{location} has "data": {format_value(data)}; expected {_TENSOR}, or rows as '
+                '{"instances": [[...], ...]}'
             )
         tensor = {name: whole(tensor[name]) for name in tensor}
         if "keys" in tensor:

@@ -14,6 +14,11 @@ from mlserver_forest.formats.source import Source
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _NOT_A_NUMBER = re.compile(r"-?(nan|inf)", re.IGNORECASE)
+# What bodies that are not JSON may be, by how they begin.
+_OTHER_FORMS = (
+    (re.compile(r"\s*-?[\d.]+\s*,"), "; the body looks like CSV: send Content-Type: text/csv"),
+    (re.compile(r"\s*[\[{]+\s*'"), "; JSON has double quotes: send what json.dumps(rows) writes"),
+)
 _PAUSE_SECONDS = 2e-5
 
 
@@ -88,6 +93,8 @@ class JsonSource:
             hint = "; JSON has no NaN and no Infinity: send null for a missing value"
         elif not self.name and error.pos == 0:
             hint = file_name_hint(error.doc)
+        if not hint and not self.name:
+            hint = next((step for form, step in _OTHER_FORMS if form.match(error.doc)), "")
         return self.policy.invalid(f"{title} is not JSON: {error.msg}: {location}{hint}")
 
 

@@ -30,7 +30,7 @@ from mlserver_forest.importers.pack.column_report import describe_columns
 from mlserver_forest.importers.pack.expected_answers import compare_expected
 from mlserver_forest.importers.pack.failure import describe_exception
 from mlserver_forest.importers.pack.model_file import ModelFile, find_model
-from mlserver_forest.importers.pack.pickled_schema import schema_of
+from mlserver_forest.importers.pack.pickled_schema import columns_by_name, schema_of
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import (
@@ -288,6 +288,7 @@ def _pack_pickle(
         folder / DRAFT,
         path,
         schema_of(estimator, request.feature_names),
+        columns=columns_by_name(estimator, request.feature_names),
         name=request.name,
         versions=[f"{importer.distribution}/{importer.version}"],
     )

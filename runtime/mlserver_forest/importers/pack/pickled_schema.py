@@ -5,11 +5,12 @@ only if no part of the estimator may take anything else; otherwise they are unkn
 runtime decides what it takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.schema.schema import Schema, TargetKind
 
 _UNKNOWN = Schema((), "unknown", datatype="FP64")
@@ -39,6 +40,37 @@ def schema_of(estimator: Any, feature_names: tuple[str, ...]) -> Schema:
         return _UNKNOWN
     kind: TargetKind = "classification" if classes else "regression"
     return Schema(tuple(map(str, names)), kind, classes, "FP64")
+
+
+def columns_by_name(estimator: Any, feature_names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of the frame that an estimator needs, because it picks some by name, or none.
+
+    Args:
+        estimator: anything with scikit-learn's ``predict``.
+        feature_names: other names for its features, or none.
+
+    Raises:
+        UnsupportedEstimator: if it needs others than those given.
+    """
+    names = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    if not names or not any(map(_picks_by_name, _parts(estimator))):
+        return ()
+    if feature_names and tuple(feature_names) != names:
+        raise UnsupportedEstimator(
+            f"feature names were given, but a {type(estimator).__name__} picks its columns by the "
+            f"names of training: {', '.join(names)}; leave --feature-names out"
+        )
+    return names
+
+
+def _picks_by_name(part: Any) -> bool:
+    """Whether it is a ColumnTransformer whose columns are names, and not positions."""
+    chosen = getattr(part, "transformers_", getattr(part, "transformers", ()))
+    return any(
+        isinstance(column, str)
+        for _, _, columns in chosen
+        for column in (np.ravel(columns).tolist() if not callable(columns) else ())
+    )
 
 
 def _parts(estimator: Any) -> Iterator[Any]:

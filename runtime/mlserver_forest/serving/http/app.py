@@ -39,6 +39,9 @@ _V2 = b"/v2"
 _FAMILIES = ("/v1", "/v2")
 # Patterns with more names repeat others, for one version of a model.
 _MOST_NAMES = 2
+_MOST_SHOWN = 3
+_MANY = b"/models"
+_OF_MANY = "; a server that is started with SAGEMAKER_MULTI_MODEL=true has /models"
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
 _SMALL = Limit(
     SMALL_BODY_BYTES, "this route takes no rows; send them to /invocations or to V2's infer"
@@ -203,10 +206,13 @@ class Application:
         handler = match.methods.get(method)
         if handler is None:
             heads = ("HEAD",) if "GET" in match.methods else ()
-            return self._other_method(request, (*match.methods, *heads))
+            below = self._routes.below(match.pattern, method)[:_MOST_SHOWN]
+            return self._other_method(request, (*match.methods, *heads), below)
         return handler(request, *match.names)
 
-    async def _other_method(self, request: Request, methods: Sequence[str]) -> Response:
+    async def _other_method(
+        self, request: Request, methods: Sequence[str], below: Sequence[str]
+    ) -> Response:
         """The response to a browser that asks which methods there are, or a refusal."""
         if self._cors is not None:
             preflight = self._cors.preflight(request.method, request.headers, methods)
@@ -214,6 +220,8 @@ class Application:
                 return preflight
         allowed = ", ".join(methods)
         error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
+        if below:
+            error += f", or {request.method} {' or '.join(below)}"
         fields = fields_of(request.path, 405, error)
         return error_response(405, error, (b"allow", allowed.encode()), **fields)
 
@@ -226,7 +234,8 @@ class Application:
         else:
             found = [name for name in self._routes.patterns if name[:3] not in _FAMILIES]
             found += _FAMILIES
-        return f"the routes are {', '.join(found)}"
+        many = _OF_MANY if request.path.startswith(_MANY) and _MANY not in self._routes else ""
+        return f"the routes are {', '.join(found)}{many}"
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL

@@ -10,6 +10,9 @@ from mlserver_forest.formats.text_encoding import encoding_named
 
 # The type of this server's documents and errors, and of V2 messages.
 JSON = "application/json"
+# curl sends it with -d, unless it is told another type.
+_FORM = "application/x-www-form-urlencoded"
+_FORM_HINT = "; with curl, say it by -H 'Content-Type: ...'"
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -53,7 +56,8 @@ def content_type(header: str | None) -> MediaType:
     if found is None:
         came = f"Content-Type {format_value(media_type.essence)}" if header else "no Content-Type"
         known = ", ".join(known.media_type for known in registry.FORMATS)
-        raise UnsupportedMediaType(f"{came}; expected one of {known}")
+        hint = _FORM_HINT if media_type.essence == _FORM else ""
+        raise UnsupportedMediaType(f"{came}; expected one of {known}{hint}")
     charset = media_type.parameters.get("charset", "utf-8")
     if charset.lower() not in _CHARSETS and not (found.has_charsets and encoding_named(charset)):
         raise UnsupportedMediaType(f"charset {format_value(charset)} is not read; send UTF-8")

@@ -16,6 +16,7 @@ from mlserver_forest.serving.http.routes import Match
 from mlserver_forest.serving.process.memory_budget import Reservation
 
 CONTENT_ENCODING, ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
+TARGET_MODEL = b"x-amzn-sagemaker-target-model"
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 

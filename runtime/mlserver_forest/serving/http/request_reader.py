@@ -137,7 +137,7 @@ class RequestReader:
             hint = _hint(bytes(data[:_LONGEST_PREFACE]))
             raise ProtocolError(400, f"the request is not valid HTTP/1.1: {error}{hint}") from error
         if self._n_idle_bytes > _MOST_HEAD_BYTES:
-            raise _head_too_long(self._n_idle_bytes)
+            raise _head_too_long(self._n_idle_bytes, len(self._url))
         return data[:0]
 
     # The head
@@ -159,7 +159,7 @@ class RequestReader:
             return
         self._n_head_bytes += len(name) + len(value) + _HEADER_BYTES
         if self._n_head_bytes > _MOST_HEAD_BYTES:  # Whether or not the head ever ends.
-            raise _head_too_long(self._n_head_bytes)
+            raise _head_too_long(self._n_head_bytes, len(self._url))
         name = name.lower()
         headers = self.headers
         headers[name] = headers[name] + b", " + value if name in headers else value
@@ -269,7 +269,13 @@ def _hint(begin: bytes) -> str:
     return ""
 
 
-def _head_too_long(n_bytes: int) -> ProtocolError:
+def _head_too_long(n_bytes: int, n_of_url: int) -> ProtocolError:
+    if n_of_url > n_bytes // 2:
+        return ProtocolError(
+            414,
+            f"the URL has {n_of_url} bytes or more; at most {_MOST_HEAD_BYTES} are read; send rows "
+            "in the body of a POST",
+        )
     return ProtocolError(
         413,
         f"the headers have {n_bytes} bytes or more, where each header counts {_HEADER_BYTES} more; "

@@ -49,6 +49,7 @@ class Routes:
 
     def __init__(self, table: Mapping[str, Methods]) -> None:
         self.patterns = tuple(table)
+        self._table = table
         self._fixed = {
             path.encode(): Match.of(path, methods)
             for path, methods in table.items()
@@ -75,6 +76,18 @@ class Routes:
                 return self._remember(raw_path, Match.of(text, methods, names))
         return None
 
+    def __contains__(self, path: bytes) -> bool:
+        """Whether there is a route of this path, without names in it."""
+        return path in self._fixed
+
+    def below(self, pattern: str, method: str) -> list[str]:
+        """The longer patterns that begin with this one and have a method."""
+        return [
+            other
+            for other, methods in self._table.items()
+            if method in methods and other != pattern and other.startswith(pattern)
+        ]
+
     def _remember(self, raw_path: bytes, match: Match) -> Match:
         """Remember a match, because matching takes longer than a small forest."""
         if len(raw_path) <= _LONGEST_CACHED:
@@ -90,9 +103,12 @@ def _names(pattern: Sequence[bytes], parts: Sequence[bytes]) -> tuple[str, ...] 
     names = []
     for expected, part in zip(pattern, parts, strict=True):
         _, is_name, suffix = expected.partition(b"}")
-        if is_name and part.endswith(suffix) and len(part) > len(suffix):
-            name = part.removesuffix(suffix).decode("latin-1")
-            names.append(unquote(name, errors="replace"))
-        elif expected != part:
+        if not is_name and expected != part:
             return None
+        if is_name:
+            # Clients that quote a path percent-encode the colon of V1's verbs, too.
+            text, end = unquote(part.decode("latin-1"), errors="replace"), suffix.decode()
+            if not text.endswith(end) or len(text) == len(end):
+                return None
+            names.append(text.removesuffix(end))
     return tuple(names)

@@ -21,7 +21,14 @@ from mlserver.utils import generate_uuid
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.known_runtimes import KnownRuntime
-from mlserver_forest.errors import ForestError, InvalidInput, ModelFailed, printable
+from mlserver_forest.artifact.model_directory import COLUMNS_KEY
+from mlserver_forest.errors import (
+    ForestError,
+    InvalidInput,
+    ModelFailed,
+    format_value,
+    printable,
+)
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
@@ -97,6 +104,13 @@ class ForeignRuntime:
         parameters = self.model.settings.parameters
         return parameters.content_type if parameters else None
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of its data frame, as ``forest pack`` notes them in the settings."""
+        parameters = self.model.settings.parameters
+        columns = ((parameters and parameters.extra) or {}).get(COLUMNS_KEY)
+        return columns if isinstance(columns, list) else ()
+
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
         """How long the last answers took."""
         return self._seconds
@@ -155,6 +169,8 @@ class ForeignRuntime:
             raise self._explained(error) from error
         if not isinstance(response, InferenceResponse):
             raise self._failed(f"predict returned {type(response).__name__}")
+        if self.known is not None:
+            _check_outputs(message, response)
         response.id = message.id
         return response
 
@@ -184,6 +200,17 @@ class ForeignRuntime:
         name, kind = self.model.name, type(self.model).__name__
         logger.error("model %r (%s): %s", name, kind, reason, exc_info=error)
         return ModelFailed(f"the model {name!r} failed on this request; the server's log says why")
+
+
+def _check_outputs(message: InferenceRequest, response: InferenceResponse) -> None:
+    """Refuse a request for an output that is not in the answer; some packages read no names."""
+    answered = [output.name for output in response.outputs]
+    for output in message.outputs or ():
+        if output.name not in answered:
+            raise InvalidInput(
+                f"output {format_value(output.name)} was requested; the model's answer has "
+                f"{', '.join(answered)}"
+            )
 
 
 def as_mlserver_sends(request: InferenceRequest) -> InferenceRequest:

@@ -83,10 +83,12 @@ def _refusal(directory: Path, reason: str) -> InvalidArtifact:
     names = [path.name for path in islice(visible(directory), _MOST_SHOWN + 1)]
     shown = ", ".join(map(format_value, names[:_MOST_SHOWN]))
     more = ", ..." if len(names) > _MOST_SHOWN else ""
-    trust = f" {_NEEDS_TRUST}" if _NEEDS_TRUST in reason else ""
+    # Without the switch, the command would be refused as this folder is.
+    is_refused = _NEEDS_TRUST not in reason
+    source, trust = ("FILE", "") if is_refused else (directory, f" {_NEEDS_TRUST}")
     return InvalidArtifact(
         f"{directory} has no {SETTINGS_FILE}; it holds {shown}{more}, which cannot be packed at "
-        f"start: {reason}. To serve a model of yours, pack it: forest pack {directory} --out "
+        f"start: {reason}. To serve a model of yours, pack it: forest pack {source} --out "
         f"NEW_FOLDER{trust}"
     )
 

@@ -37,17 +37,19 @@ class TableRequests:
         inputs: the inputs that the model's metadata describes.
         content_type: how its settings say that a request is decoded; None if they do not.
         default: how its package decodes a request that does not say; None if nobody knows.
+        columns: of the data frame that it reads, if its settings name them.
     """
 
     inputs: Sequence[MetadataTensor]
     content_type: str | None
     default: str | None
+    columns: Sequence[str] = ()
 
     @classmethod
     def of(cls, runtime: "ForeignRuntime") -> "TableRequests":
         """For a runtime that is loaded, and may have described itself meanwhile."""
         default = runtime.known.content_type if runtime.known else None
-        return cls(runtime.inputs, runtime.content_type, default)
+        return cls(runtime.inputs, runtime.content_type, default, runtime.columns)
 
     def texts(self, found: FoundColumns) -> Collection[int]:
         """The columns that the metadata declare as text, whatever they look like."""
@@ -102,7 +104,7 @@ class TableRequests:
         ]
 
     def _names(self, table: BodyTable, width: int) -> Sequence[str]:
-        declared = [tensor.name for tensor in self.inputs]
+        declared = [tensor.name for tensor in self.inputs] or [*self.columns]
         if table.names is not None:
             is_known = not set(declared).isdisjoint(table.names)
             if is_known or not declared or table.are_chosen or len(declared) != width:

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from mlserver_forest.environment import Environment
-from mlserver_forest.errors import ModelNotFound, NotReady
-from mlserver_forest.serving.http.request import Request
+from mlserver_forest.errors import InvalidInput, ModelNotFound, NotReady, format_value
+from mlserver_forest.serving.http.request import TARGET_MODEL, Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.metrics.prometheus import TEXT_MEDIA_TYPE
@@ -100,6 +100,13 @@ class OneModelRoutes:
         return {"/invocations": {"POST": self._invoke}}
 
     def _invoke(self, request: Request) -> Awaitable[Response]:
+        target = request.header(TARGET_MODEL)
+        if target is not None and target != self._name:
+            raise InvalidInput(
+                f"X-Amzn-SageMaker-Target-Model is {format_value(target)}, but this server has the "
+                f"model {format_value(self._name)} alone; leave the header out, or start the "
+                "server with SAGEMAKER_MULTI_MODEL=true"
+            )
         try:
             chosen = self._models.choose(self._name)
         except ModelNotFound as error:

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.serving.http.request import Request
+from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
+from mlserver_forest.serving.http.request import TARGET_MODEL, Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.loaded_models import LoadedModels
@@ -74,7 +75,7 @@ class MultiModelRoutes:
 
     async def _invoke_target(self, request: Request) -> Response:
         """SageMaker does not call this route, but the SDK's local mode does."""
-        name = request.header(b"x-amzn-sagemaker-target-model")
+        name = request.header(TARGET_MODEL)
         if not name:
             raise InvalidInput(
                 "this server has several models (SAGEMAKER_MULTI_MODEL); POST to "
@@ -92,7 +93,7 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
     """The name and directory of ``{"model_name": ..., "url": ...}``."""
     expected = '{"model_name": "NAME", "url": "/opt/ml/models/NAME/model"}'
     try:
-        document = orjson.loads(body)
+        document = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidInput(f"the body is not {expected}") from error

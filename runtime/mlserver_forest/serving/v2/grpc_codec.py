@@ -258,14 +258,19 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
 def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
     if not parameters:
         return None
-    values = {name: _value(parameter) for name, parameter in parameters.items()}
+    values = {name: _value(each, f"{place}.{name}") for name, each in parameters.items()}
     return checked_parameters(values, place)
 
 
-def _value(parameter: Any) -> Any:
-    """The value of a parameter; None if it has a type that MLServer's protocol does not define."""
+def _value(parameter: Any, place: str) -> Any:
+    """The value of a parameter; Triton's protocol has types that MLServer's does not define."""
     kind = parameter.WhichOneof("parameter_choice")
-    return getattr(parameter, kind) if kind else None
+    if kind is None:
+        raise InvalidInput(
+            f"{place} has no value of a type that is read; leave it out, or send a bool_param, an "
+            "int64_param or a string_param"
+        )
+    return getattr(parameter, kind)
 
 
 def _set_parameters(

@@ -1,12 +1,13 @@
 """Parses V2 inference requests from JSON; error messages name the place of each fault."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from mlserver.types import InferenceRequest
 
 from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.formats.json.encoded_twice import encoded_twice
 from mlserver_forest.formats.json.json_document import LargeArray, read_rest, whole
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
@@ -18,6 +19,9 @@ _MISSING = object()
 _INSTEAD = 'rows go to /invocations as {"instances": [[...], ...]}'
 _TENSOR = f"a tensor with name, shape, datatype and data; {_INSTEAD}"
 _TENSORS = f"a list of tensors; {_INSTEAD}"
+_OF_REQUEST = ("id", "inputs", "outputs", "parameters", "model_name")
+_OF_TENSOR = ("name", "shape", "datatype", "parameters", "data")
+_OF_OUTPUT = ("name", "parameters")
 _SIZE = "binary_data_size"
 _SHARED = "shared_memory_region"
 
@@ -47,7 +51,8 @@ class AttachedBytes:
 def request_from(document: Any, attached: AttachedBytes | None = None) -> InferenceRequest:
     """Check a parsed request and read its tensors; numbers become arrays.
 
-    Keys that the protocol does not define are ignored.
+    A member that the protocol does not define is refused, because the sender means something by it;
+    ``model_name``, which KServe's client repeats from the URL, is not.
 
     Args:
         document: from ``json_document.loads``.
@@ -56,7 +61,9 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
     Raises:
         InvalidInput: naming the place, what came and what was expected.
     """
-    _check(document, dict, "the body", 'an object with "inputs"')
+    if fault := encoded_twice(document, "the body"):
+        raise InvalidInput(f"not a V2 request: {fault}")
+    _check(document, dict, "the body", f'an object with "inputs"; {_INSTEAD}')
     inputs = _check(document.get("inputs", _MISSING), list, "inputs", _TENSORS)
     tensors = [_input(tensor, f"inputs.{n}", attached) for n, tensor in enumerate(inputs)]
     outputs = [_output(output, f"outputs.{n}") for n, output in enumerate(_outputs(document))]
@@ -67,6 +74,7 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
         )
     for part in (document, *inputs):
         read_rest(part)
+    _check_members(document, inputs)
     fields = {
         "id": _optional(document.get("id"), str, "id", "a string"),
         "parameters": checked_parameters(_object(document, ""), "parameters"),
@@ -219,6 +227,20 @@ def _output(output: Any, place: str) -> Fields:
         "name": _check(output.get("name", _MISSING), str, f"{place}.name", "a string"),
         "parameters": checked_parameters(parameters, f"{place}.parameters"),
     }
+
+
+def _check_members(document: Mapping[str, Any], inputs: Sequence[Any]) -> None:
+    _check_known(document, _OF_REQUEST, "")
+    for n, tensor in enumerate(inputs):
+        _check_known(tensor, _OF_TENSOR, f"inputs.{n}.")
+    for n, output in enumerate(_outputs(document)):
+        _check_known(output, _OF_OUTPUT, f"outputs.{n}.")
+
+
+def _check_known(holder: Mapping[str, Any], known: Collection[str], place: str) -> None:
+    for name, value in holder.items():
+        if name not in known and value is not None:
+            raise _fault(f"{place}{name}", value, f"none but {', '.join(known)}")
 
 
 def _object(holder: Mapping[str, Any], place: str) -> Mapping[str, Any]:

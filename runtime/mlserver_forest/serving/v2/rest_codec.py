@@ -15,6 +15,7 @@ from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 
 from mlserver_forest.errors import InvalidInput, UnsupportedMediaType, format_value
 from mlserver_forest.formats.json import json_document
+from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.v2 import v2_binary, v2_json
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
@@ -141,7 +142,7 @@ def _check_media_type(header: str | None, *, has_bytes: bool) -> None:
     if media_type.essence not in allowed:
         raise UnsupportedMediaType(
             f"Content-Type {format_value(media_type.essence)}; expected {media_types.JSON}, or "
-            f"{_OCTETS} with the header {_LENGTH_HEADER}"
+            f"{_OCTETS} with the header {_LENGTH_HEADER}; rows in other types go to /invocations"
         )
     if media_type.essence == media_types.JSON:
         media_types.content_type(header)
@@ -160,7 +161,7 @@ def _length(header: str, body_length: int) -> int:
 
 def _parse(text: Body) -> Any:
     try:
-        return json_document.loads(text)
+        return json_document.loads(text.removeprefix(BYTE_ORDER_MARK))
     except InvalidInput as error:
         raise InvalidInput(f"not a V2 request: {error}") from error
 

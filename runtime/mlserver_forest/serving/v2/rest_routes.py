@@ -17,6 +17,7 @@ from mlserver.types import RepositoryIndexRequest
 from pydantic import BaseModel
 
 from mlserver_forest.errors import InvalidInput, NotFound, format_value
+from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Handler, Methods
@@ -183,10 +184,7 @@ class V2Routes:
 
 def _wants_ready(body: bytes | bytearray) -> bool | None:
     """Whether only ready models are asked for, with ``{"ready": true}``, ``{}`` or nothing."""
-    try:
-        ready = orjson.loads(body).get("ready") if body else None
-    except (orjson.JSONDecodeError, AttributeError) as error:
-        raise InvalidInput('the body is not {"ready": true}, {} or empty') from error
+    ready = _only_member(body, "ready", '{"ready": true}')
     if not isinstance(ready, bool | None):
         raise InvalidInput(f"ready: {format_value(ready)} came; expected true or false")
     return ready
@@ -194,11 +192,27 @@ def _wants_ready(body: bytes | bytearray) -> bool | None:
 
 def _parameters(body: bytes | bytearray) -> dict[str, Any]:
     """The ``parameters`` of a request to load or unload, whose body may be empty."""
+    form = '{"parameters": {...}}'
+    found = _only_member(body, "parameters", form) or {}
+    if not isinstance(found, dict):
+        raise _not_of_form(form, found)
+    return found
+
+
+def _only_member(body: bytes | bytearray, name: str, form: str) -> Any:
+    """The value of the one member that a body may have; None if it is empty."""
+    text = body.removeprefix(BYTE_ORDER_MARK)
     try:
-        found = (orjson.loads(body).get("parameters") or {}) if body else {}
-        return dict(found)
-    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
-        raise InvalidInput('the body is not {"parameters": {...}}, {} or empty') from error
+        found = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"the body is not {form}, {{}} or empty") from error
+    if not isinstance(found, dict) or found.keys() - {name}:
+        raise _not_of_form(form, found)
+    return found.get(name)
+
+
+def _not_of_form(form: str, found: Any) -> InvalidInput:
+    return InvalidInput(f"the body is not {form}, {{}} or empty: {format_value(found)} came")
 
 
 def _health(kind: str, *, is_well: bool, **fields: str) -> Response:
