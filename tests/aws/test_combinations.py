@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from aws.account import AS_ROLE, MODEL, POLL
+from aws.account import AS_ROLE, FIT, MODEL, POLL
 from mlserver_forest.aws.combinations import RULES
 from mlserver_forest.cli import forest
 from support import PAYLOAD
@@ -34,6 +34,7 @@ DEPLOY = {
     "--traffic-percent 20": "--traffic-percent requires --traffic canary or --traffic linear",
     "--image x --repository y": "--image cannot be used with --repository",
     "--tag mlserver-forest:endpoint=x": "are this tool's own",
+    "--alarm a " * 11: "--alarm (11 items): expected 1 to 10 alarms",
 }
 INVOKE = {
     "--kms-key alias/k": "--kms-key requires --async",
@@ -43,7 +44,13 @@ INVOKE = {
 
 
 def test_options_that_have_no_effect_are_refused(account, model_dir):
-    cases = [(["deploy", model_dir, *AS_ROLE], DEPLOY), (["invoke", "forest", PAYLOAD], INVOKE)]
+    image = {"--image x --repository y": "--image cannot be used with --repository"}
+    cases = [
+        (["deploy", model_dir, *AS_ROLE], DEPLOY),
+        (["invoke", "forest", PAYLOAD], INVOKE),
+        *((words, image) for words in (FIT, ("tune", *FIT[1:], "-r", "n_estimators=1:2"))),
+        (("transform", model_dir, PAYLOAD, *AS_ROLE), image),
+    ]
     for words, table in cases:
         for options, said in table.items():
             done = account.forest(*words, *options.split())

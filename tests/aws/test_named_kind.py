@@ -133,6 +133,8 @@ def test_endpoints_of_other_shapes_are_shown(account, shape, cost):
     found = account.forest("status", "forest", "--json").json
     assert found["cost"].startswith(cost)
     assert ("inference components" in found["models"]) == (shape == "inference components")
+    if shape != "two variants":
+        assert "endpoint forest has one variant, v" in account.forest("compare", "forest").err
     (row, *_) = account.forest("list", "--json").json["found"]
     assert row["cost"] == found["cost"]
 
@@ -211,6 +213,7 @@ def test_a_hundred_and_fifty_endpoints_take_less_than_sixty_calls(account, sagem
         )
         there = sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=digest, Tags=ours)
         arns += [model["ModelArn"], made["EndpointConfigArn"], there["EndpointArn"]]
+    sagemaker.create_model(ModelName="of-another-tool", ExecutionRoleArn=ROLE)
     if is_indexed:
         account.stand_in.indexed = arns
     done = account.forest("list", "--json")
@@ -222,3 +225,4 @@ def test_a_hundred_and_fifty_endpoints_take_less_than_sixty_calls(account, sagem
     assert {one["status"] for one in endpoints} == {"InService"}
     assert sum(one["cost"].startswith("1 x ml.m5.large") for one in endpoints) == 10
     assert ("are listed by their names" in done.err) == (not is_indexed)
+    assert ("the tags of 1 more resources were not read; --any" in done.err) == (not is_indexed)

@@ -36,6 +36,7 @@ _NOT_SERVERLESS = (
     *("--network-isolation", "--traffic", "--traffic-percent", "--traffic-wait", "--alarm"),
     *("--variant", "--shadow"),
 )
+_IMAGE = OptionRule(("--image",), excludes=("--repository",))
 RULES: Mapping[str, tuple[OptionRule, ...]] = {
     "deploy": (
         OptionRule(_NOT_SERVERLESS, excludes=("--serverless",), why="a serverless endpoint has no"),
@@ -50,7 +51,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--traffic-percent",), needs=("--traffic canary", "--traffic linear")),
         OptionRule(("--autoscale-target",), needs=("--autoscale",)),
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
-        OptionRule(("--image",), excludes=("--repository",)),
+        _IMAGE,
         OptionRule(("--variant",), excludes=("--reset", "--async", "--multi-model", "--shadow")),
         OptionRule(
             ("--shadow",),
@@ -61,6 +62,9 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--seconds",), needs=("--rate",)),
         OptionRule(("--since",), excludes=("--rate",)),
     ),
+    "fit": (_IMAGE,),
+    "tune": (_IMAGE,),
+    "transform": (_IMAGE,),
     "export": (OptionRule(("--terraform",), excludes=("--cloudformation",)),),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),

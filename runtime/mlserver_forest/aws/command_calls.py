@@ -136,7 +136,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
     ),
     "delete": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
-        *("sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListTags"),
+        *(f"sagemaker:List{one}" for one in ("Endpoints", "EndpointConfigs", "Models", "Tags")),
         *(f"sagemaker:Delete{one}" for one in ("Endpoint", "EndpointConfig", "Model")),
         *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DeregisterScalableTarget"),
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),

@@ -6,6 +6,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from mlserver_forest.errors import DeploymentError
+
 # Text that is this short occurs in other values by chance.
 _SHORTEST_PART = 4
 
@@ -26,8 +28,53 @@ def options_with(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def check_given_values() -> None:
+    """Check what no option takes, before anything else is done.
+
+    Raises:
+        DeploymentError: if a value is empty, as that of a shell variable that is not set is, or if
+            a name has two values.
+    """
+    for parameter, written, values in _typed(click.get_current_context()):
+        if "" in values and not _takes_nothing(parameter):
+            raise DeploymentError(
+                f"{written} is empty; expected a value (is a variable of the shell not set?), or "
+                "leave it out"
+            )
+        if parameter.metavar in _PAIRS:
+            _check_names(written, values)
+
+
+# What options of names and values show as their value.
+_PAIRS = frozenset({"NAME=VALUE", "KEY=VALUE"})
+
+
+def _takes_nothing(parameter: click.Parameter) -> bool:
+    """Whether the empty text is one of the choices."""
+    return isinstance(parameter.type, click.Choice) and "" in parameter.type.choices
+
+
+def _check_names(written: str, pairs: tuple[Any, ...]) -> None:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, _, value = str(pair).partition("=")
+        if found.setdefault(name, value) != value:
+            raise DeploymentError(
+                f"{written} {name}: given twice, as {found[name]!r} and as {value!r}; expected "
+                "one value"
+            )
+
+
 def _given(context: click.Context) -> Iterator[tuple[str, Any]]:
     """The name, as it is written, and the value of each parameter of the command line."""
+    for _, written, values in _typed(context):
+        for one in values:
+            if not isinstance(one, bool):
+                yield written, one
+
+
+def _typed(context: click.Context) -> Iterator[tuple[click.Parameter, str, tuple[Any, ...]]]:
+    """Each parameter of the command line, its name as it is written, and its values."""
     for parameter in context.command.params:
         name = parameter.name or ""
         if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
@@ -35,9 +82,7 @@ def _given(context: click.Context) -> Iterator[tuple[str, Any]]:
         is_option = isinstance(parameter, click.Option)
         written = max(parameter.opts, key=len) if is_option else name.upper()
         values = context.params.get(name)
-        for one in values if isinstance(values, tuple) else (values,):
-            if not isinstance(one, bool):
-                yield written, one
+        yield parameter, written, values if isinstance(values, tuple) else (values,)
 
 
 def _is_equal(given: Any, value: Any) -> bool:

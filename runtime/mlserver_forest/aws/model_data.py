@@ -95,7 +95,12 @@ def find_model_data(
     """
     model = resolve_version(existing, model, storage.region, say)
     if model.startswith("s3://"):
-        split_uri(model)
+        _, key = split_uri(model)
+        if not key or key.endswith("/"):
+            raise DeploymentError(
+                f"{model} is a prefix; expected the URI of one archive, such as "
+                f"{model.rstrip('/')}/model.tar.gz"
+            )
         return ModelData(model, identity=identity_of_uri(existing, model, say))
     if model.startswith("arn:"):
         return _package(existing, model, storage.region, say)

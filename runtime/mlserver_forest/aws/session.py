@@ -13,7 +13,7 @@ from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.finite_number import FiniteNumber
 from mlserver_forest.aws.follow_up import with_account
-from mlserver_forest.aws.given_options import options_with
+from mlserver_forest.aws.given_options import check_given_values, options_with
 from mlserver_forest.aws.interruption import Interruption, interruptible
 from mlserver_forest.aws.json_output import error_document, to_json
 from mlserver_forest.aws.json_usage_command import JsonUsageCommand
@@ -185,6 +185,7 @@ def command(run: _Run) -> click.Command:
         session = Session(region, profile, dry_run, yes, is_json)
         with interruptible() as interruption:
             try:
+                check_given_values()
                 run(session, **options)
             except BrokenPipeError:
                 raise

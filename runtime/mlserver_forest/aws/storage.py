@@ -6,7 +6,7 @@ from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.local_files import LocalFile
-from mlserver_forest.aws.step import Call, Plan, Step, members
+from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.aws.upload import Upload
 from mlserver_forest.errors import DeploymentError
 
@@ -125,8 +125,16 @@ def _upload_step(bucket: str, key: str, file: LocalFile, existing: Existing, kms
         step,
         is_same=lambda found: (
             found.get("ContentLength") == file.size
-            # The key's ARN cannot be compared with an alias.
-            and (not kms_key or str(found.get("ServerSideEncryption")).startswith("aws:kms"))
+            and (not kms_key or _is_encrypted_with(kms_key, found))
             and found.get("Metadata", {}).get(_CHECKSUM) == file.sha256
         ),
     )
+
+
+def _is_encrypted_with(key: str, found: Answer) -> bool:
+    """Whether an object has this key; S3 says the key's ARN, which no alias can be compared with.
+
+    The file is uploaded again when in doubt.
+    """
+    used = str(found.get("SSEKMSKeyId", ""))
+    return bool(used) and used.rpartition("/")[2] == key.rpartition("/")[2]

@@ -44,6 +44,28 @@ def test_what_others_made_is_neither_listed_nor_deleted(account, sagemaker):
     assert everything(sagemaker) == EMPTY
 
 
+def test_what_another_endpoint_uses_stays(account, sagemaker):
+    """Three endpoints of others share a configuration, and a fourth one has the same model."""
+    sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large"}
+    variants = [{**variant, "InitialInstanceCount": 1}]
+    for name in ("one", "two"):
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+    for name, configuration in {"a": "one", "b": "one", "c": "one", "d": "two"}.items():
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=configuration)
+    done = account.forest("delete", "m", "--any", "--yes", *POLL)
+    assert "model m is in use by endpoint " in done.err
+    denied = {"status": 400, "code": "AccessDeniedException", "message": "no"}
+    account.stand_in.fail("ListEndpoints$", **denied)
+    left = {name: account.forest("delete", name, "--any", "--yes", *POLL).out for name in "abcd"}
+    assert "left: configuration one, which other endpoints may use\n" in left["a"]
+    assert "left: configuration one, which endpoint c uses\n" in left["b"]
+    assert "left: model m, which endpoint d uses\n" in left["c"]
+    assert "configuration one" not in left["c"]
+    assert "which" not in left["d"]
+    assert everything(sagemaker) == EMPTY
+
+
 def test_a_deletion_cut_in_the_middle_goes_on(account, sagemaker):
     """The endpoint is gone, its configuration is not: said, and found again."""
     account.forest("deploy", MODEL, *AS_ROLE)

@@ -28,6 +28,16 @@ def test_a_second_run_changes_nothing(account):
     assert counts == [1, 2, 0]  # CreateEndpointConfig and CreateEndpoint.
 
 
+@pytest.mark.parametrize("name", ["there", "new"])
+def test_what_moves_the_traffic_of_no_update_is_said(account, name):
+    words = ("deploy", MODEL, "--name", "there", *AS_ROLE)
+    assert account.forest(*words).code == 0
+    options = ("--alarm", "a", "--traffic-wait", "60", "--dry-run")
+    done = account.forest("deploy", MODEL, "--name", name, *AS_ROLE, *options)
+    said = "no traffic is moved: --alarm, --traffic-wait are for updates of an endpoint"
+    assert (done.code, said in done.err) == (0, True)
+
+
 def test_an_update_is_asked_about(account):
     account.forest("deploy", MODEL, *AS_ROLE)
     done = account.forest("deploy", "s3://models/other.tar.gz", *AS_ROLE)
@@ -194,6 +204,11 @@ def test_a_bucket_of_another_account_is_not_used(account):
     ("words", "said"),
     [
         (["deploy", "no-such-job"], "no-such-job is not a training job in eu-west-1"),
+        (
+            ["deploy", "s3://models"],
+            "is a prefix; expected the URI of one archive, such as s3://mo",
+        ),
+        (["deploy", "s3://models/a/"], "such as s3://models/a/model.tar.gz"),
         (["deploy", MODEL, "--autoscale", "4:1"], "expected LEAST:MOST instances, such as 1:4"),
         (["deploy", MODEL, "--name", "-"], "'-' is not a name that SageMaker accepts"),
         (["deploy", "/etc", "--multi-model"], "holds no model-settings.json"),

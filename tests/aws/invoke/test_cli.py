@@ -71,6 +71,11 @@ def test_the_file_of_an_asynchronous_call_is_encrypted(endpoint, answers):
     s3 = endpoint.client("s3")
     (key,) = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]][:1]
     assert s3.head_object(Bucket=BUCKET, Key=key)["ServerSideEncryption"] == "aws:kms"
+    done = endpoint.forest("invoke", "forest", PAYLOAD, *words, "--kms-key", "alias/k")
+    assert f"found s3://{BUCKET}/{key}" in done.err
+    done = endpoint.forest("invoke", "forest", PAYLOAD, *words, "--kms-key", "alias/other")
+    assert f"uploaded s3://{BUCKET}/{key}" in done.err
+    assert s3.head_object(Bucket=BUCKET, Key=key)["SSEKMSKeyId"] == "alias/other"
 
 
 @pytest.mark.parametrize(

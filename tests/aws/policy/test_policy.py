@@ -72,6 +72,7 @@ COMMANDS = (
     ("list", "--group", "measured"),
     ("delete", "registered@2", "--yes"),
     ("delete", "registered", "--kind", "model-package-group", "--yes"),
+    ("delete", "theirs", "--any", "--yes"),
     ("cost",),
     *(("stop", name, "--yes") for name in ("job", "search", "batch")),
     ("delete", "forest", "--yes", *POLL),
@@ -105,8 +106,10 @@ def recorded(monkeypatch):
 
 
 def register_measured(account):
-    """A version as a pipeline registers it, whose metrics are in a file in S3."""
+    """A version as a pipeline registers it, whose metrics are in a file in S3; another's model."""
     client = account.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/forest"
+    client.create_model(ModelName="theirs", ExecutionRoleArn=role)
     client.create_model_package_group(ModelPackageGroupName="measured")
     source = {"ContentType": "application/json", "S3Uri": "s3://a/evaluation.json"}
     client.create_model_package(

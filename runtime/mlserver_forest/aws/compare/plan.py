@@ -101,9 +101,11 @@ def find_compared(
     capture = configuration.get("DataCaptureConfig") or {}
     shadow = next((str(one["VariantName"]) for one in configuration.get(SHADOW) or []), "")
     copies = {shadow: sampled_share(configuration)} if shadow else {}
+    # A variant of inference components has no model of its own.
     models = {
-        str(one["VariantName"]): str(one.get("ModelName", ""))
+        str(one["VariantName"]): str(one["ModelName"])
         for one in all_variants(configuration)
+        if "ModelName" in one
     }
     return ComparedEndpoint(
         name=endpoint,

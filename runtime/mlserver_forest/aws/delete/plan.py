@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mlserver_forest.aws.aws_errors import Refused
+from mlserver_forest.aws.delete.other_endpoints import OtherEndpoints, find_other_endpoints
 from mlserver_forest.aws.endpoint import (
     VARIANT,
     configuration_look_up,
@@ -83,9 +84,15 @@ def find_belongings(
         _check_endpoint(existing, endpoint, foreign)
     configurations = set(_tagged(existing, "EndpointConfig", name))
     models = set(_tagged(existing, "Model", name))
+    shared: tuple[str, ...] = ()
     if endpoint and foreign:
-        configurations.add(endpoint["EndpointConfigName"])
-        models |= _models_of(existing, endpoint["EndpointConfigName"])
+        served = str(endpoint["EndpointConfigName"])
+        theirs = {served} - configurations, _models_of(existing, served) - models
+        others = find_other_endpoints(existing, name) if any(theirs) else OtherEndpoints()
+        kept = [others.shared(*one) for one in zip(_LOOK_UPS, theirs, strict=True)]
+        configurations |= theirs[0] - kept[0].keys()
+        models |= theirs[1] - kept[1].keys()
+        shared = (*kept[0].values(), *kept[1].values())
     if not endpoint and not configurations and not models:
         return _alone(existing, name, set() if kind else set(_LOOK_UPS), foreign)
     scaling = _scaling(existing, endpoint) if endpoint else Scaling()
@@ -97,6 +104,7 @@ def find_belongings(
         scaling=scaling,
         stays=(
             *_unknown_scaling(scaling),
+            *shared,
             *dict.fromkeys(_what_stays(existing, configurations, models)),
             f"log group {ENDPOINT.log_group.format(name)}",
         ),
@@ -199,7 +207,10 @@ def _alone(existing: Existing, name: str, kinds: set[str], foreign: bool) -> Bel
             raise DeploymentError(
                 f"{kind} {name} was not created by this tool; add --any to delete it"
             )
-        _check_unused(existing, kind, name, tags.get(FOR_ENDPOINT, ""))
+        if is_ours(tags):
+            _check_unused(existing, kind, name, tags.get(FOR_ENDPOINT, ""))
+        else:
+            find_other_endpoints(existing, "").check_unused(kind, name)
     configurations, models = ({name} if kind in there else set() for kind in _LOOK_UPS)
     return Belongings(
         configurations=tuple(configurations),

@@ -87,8 +87,11 @@ def deploy(
             session, model, (endpoint, target), (present, kept), given | in_effect, options,
             Path(folder),
         )  # fmt: skip
-        if "--traffic" in given and (present is None or wanted.is_unchanged):
-            session.say("no traffic is moved: --traffic is for updates of an endpoint")
+        if (unused := sorted(given & _OF_AN_UPDATE)) and (present is None or wanted.is_unchanged):
+            verb = "is" if len(unused) == 1 else "are"
+            session.say(
+                f"no traffic is moved: {', '.join(unused)} {verb} for updates of an endpoint"
+            )
         _deploy(session, wanted, poll if wait else None)
 
 
@@ -99,6 +102,7 @@ _OF_MODEL = frozenset(
         *("--network-isolation", "--multi-model", "--no-model-cache"),
     }
 )
+_OF_AN_UPDATE = frozenset({"--traffic", "--traffic-percent", "--traffic-wait", "--alarm"})
 # Options whose effect an existing endpoint may have.
 _MODES = frozenset({"--serverless", "--async", "--multi-model", "--capture", "--autoscale"})
 

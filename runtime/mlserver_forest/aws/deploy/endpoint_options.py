@@ -82,6 +82,8 @@ _RANGE = re.compile(r"([0-9]{1,4}):([0-9]{1,4})")
 # A linear step is 10 to 50 percent (SageMaker's TrafficRoutingConfig).
 _LEAST_LINEAR = 10
 _MOST_SERVERLESS = 200
+# SageMaker API, AutoRollbackConfig; only an update has alarms, but they are given before.
+_MOST_ALARMS = 10
 
 
 def endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -232,6 +234,10 @@ def _traffic(options: dict[str, Any]) -> Traffic | None:
         raise DeploymentError(
             f"--traffic-percent {percent}: AWS moves 10 to 50 percent in each step of --traffic "
             "linear"
+        )
+    if len(options["alarms"]) > _MOST_ALARMS:
+        raise DeploymentError(
+            f"--alarm ({len(options['alarms'])} items): expected 1 to {_MOST_ALARMS} alarms"
         )
     traffic = Traffic()
     return Traffic(kind or traffic.kind, percent or traffic.percent, wait or 0, options["alarms"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.fit.options import fit_of, training_options
 from mlserver_forest.aws.fit.plan import find_training_job, plan
 from mlserver_forest.aws.infrastructure import infrastructure_options
@@ -23,6 +24,7 @@ def fit(session: Session, again: bool, wait: bool, poll: float, **options: Any) 
 
     The same command finds the job that it created before. Ctrl-C leaves the job running.
     """
+    check_combinations("fit", given_options())
     wanted = fit_of(session, options, click.get_current_context().obj)
     session.say(prices().describe(wanted.machines.instance_type, wanted.machines.instance_count))
     for note in wanted.infrastructure.notes(wanted.machines.instance_type):

@@ -51,7 +51,7 @@ def find_owned(existing: Existing, resources: Sequence[Resource], say: Say) -> s
     Args:
         existing: the account.
         resources: what is listed, in the order in which tags are read one by one.
-        say: prints a line if some are known by their names only.
+        say: prints a line if some are known by their names only, or not at all.
     """
     indexed = _indexed(existing, say)
     owned = {arn for _, arn, _ in resources if arn in indexed}
@@ -67,6 +67,8 @@ def find_owned(existing: Existing, resources: Sequence[Resource], say: Say) -> s
             f"{len(guessed)} resources are listed by their names, because AWS's index of tags "
             "(tag:GetResources) does not name them"
         )
+    if hidden := len(rest[_MOST_READ:]) - len(guessed):
+        say(f"the tags of {hidden} more resources were not read; --any lists those, too")
     return owned | guessed
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlserver_forest.aws.combinations import given_options
+from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.existing import UNKNOWN
 from mlserver_forest.aws.fit.options import identified, input_of
 from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructure_options
@@ -89,6 +89,7 @@ def transform(
     MODEL is a model in SageMaker, a training job, s3://.../model.tar.gz, a model directory, a
     .tar.gz, the ARN of a model package or GROUP@approved.
     """
+    check_combinations("transform", given_options())
     if download and not wait:
         raise DeploymentError(
             "--download needs the answers, which --no-wait does not wait for; leave one of them "

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.fit.options import training_options
 from mlserver_forest.aws.fit.plan import plan
 from mlserver_forest.aws.infrastructure import infrastructure_options
@@ -23,6 +24,7 @@ from mlserver_forest.aws.tune.search_options import tune_of, tuning_options
 @POLL
 def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     """Search for hyperparameters: training jobs on DATA over the ranges given by -r."""
+    check_combinations("tune", given_options())
     wanted = tune_of(session, options, click.get_current_context().obj)
     machines = wanted.fit.machines
     count = machines.instance_count * wanted.max_parallel
