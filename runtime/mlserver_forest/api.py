@@ -8,6 +8,7 @@ from typing import Any
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
+from mlserver_forest.importers.pack.pipeline_answers import ask_sample, require_plain_columns
 from mlserver_forest.importers.pack.proof import SourceAnswers, ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.local.kept_folder import KeptFolder
@@ -128,15 +129,18 @@ def pack(
         InvalidInput: if the sample is not what the model reads.
         InvalidEnvironment: if the directory cannot be written.
     """
-    model = packing.renamed(import_estimator(estimator), feature_names, class_names)
+    found = import_estimator(estimator)
+    model = packing.renamed(found, feature_names, class_names)
     compile_jobs(jobs_of_model(model.forest, {}, reads=False), tell)
     importer = importer_of(estimator)
     assert importer is not None, "import_estimator refuses other libraries"  # noqa: S101
-    rows = None if sample is None else matrix_from(sample, model.schema)
+    rows = None if sample is None else matrix_from(sample, found.schema)
     answers = ask(importer, estimator, model, hard_rows(model, rows))
     if rows is not None and importer.pipelines and importer.pipelines.describe(estimator):
-        own = importer.pipelines.ask(estimator, sample, model.schema)
-        packing.require_agreement(compare(model, SourceAnswers.of(rows, own, answers.tolerance)))
+        own = ask_sample(importer.pipelines, estimator, sample, model.schema)
+        proof = compare(model, SourceAnswers.of(rows, own, answers.tolerance))
+        require_plain_columns(found, sample, proof.n_different)
+        packing.require_agreement(proof)
     folder = KeptFolder("forest-pack-")
     draft = folder.path / "model"
     packing.write(model, importer, answers, draft, name=name)

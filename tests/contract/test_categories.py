@@ -228,6 +228,11 @@ FAULTS = [
         ),
     ),
     ("text/csv", "red,big,true,1", "row 1, column 2 (size): 'big' is not a number"),
+    (
+        "text/csv",
+        "red,True,true,1",
+        "(size): 'True' is not a number; send 1 for true and 0 for false",
+    ),
     ("text/csv", "red,1,true", "row 1 has 3 values; the model expects 4 (color, size, is_new"),
     ("text/csv", "color,size,is_new,code\nred,1,1,1", "for a header line send Content-Type: text"),
     ("text/csv", "red,1,true,1\n" * 5000 + "red,1,true,7\n", "row 5001, column 4 (code): '7'"),

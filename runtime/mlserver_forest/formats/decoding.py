@@ -293,6 +293,8 @@ class _RequestMatrix:
         if feature in schema.spellings_by_column:
             schema.number_in_text(row, feature, text, where)
         but = "" if isinstance(rows.texts[column], list) else " but text"
+        if text.lower() in {"true", "false"}:  # As pandas writes booleans in CSV.
+            but += "; send 1 for true and 0 for false"
         place = schema.locate(row, feature, where)
         raise InvalidInput(f"{place}: {format_value(text)} is not a number{but}")
 

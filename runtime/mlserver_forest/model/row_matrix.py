@@ -243,8 +243,16 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
     if None in numbers:
         row = numbers.index(None)
         place = schema.locate(row, column)
-        raise InvalidInput(f"{place}: {format_value(plain[row])} is not a number")
+        raise InvalidInput(
+            f"{place}: {format_value(plain[row])} is not a number{_hint(plain[row])}"
+        )
     return np.array(numbers, np.float64)
+
+
+def _hint(value: Any) -> str:
+    if not hasattr(value, "isoformat"):
+        return ""
+    return "; this model does not read dates, so send what was made of them in training"
 
 
 def _number(value: Any) -> float | None:

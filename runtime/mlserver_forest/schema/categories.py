@@ -31,8 +31,8 @@ UNSEEN_BITS: Mapping[np.dtype[Any], tuple[type, Any]] = {
 
 _NAMES_SHOWN = 8
 _BOOLEAN_CODES = {
-    **dict.fromkeys(("false", "False", "FALSE", "0"), 0),
-    **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
+    **dict.fromkeys(("false", "False", "FALSE", "0", "0.0"), 0),
+    **dict.fromkeys(("true", "True", "TRUE", "1", "1.0"), 1),
 }
 
 # For fewer texts than this, building a dictionary takes longer than it saves.

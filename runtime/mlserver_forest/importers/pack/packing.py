@@ -38,6 +38,8 @@ def renamed(model: Model, feature_names: Sequence[str], class_names: Sequence[st
         schema,
         feature_names=names,
         categories={new_name[name]: found for name, found in schema.categories.items()},
+        ranges={new_name[name]: found for name, found in schema.ranges.items()},
+        required=frozenset(map(new_name.__getitem__, schema.required)),
         classes=tuple(class_names) or schema.classes,
     )
     return replace(model, schema=schema)

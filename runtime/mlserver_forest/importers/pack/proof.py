@@ -14,6 +14,7 @@ from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.fitted_estimator import Answers
 from mlserver_forest.importers.pack.model_file import ModelFile
 from mlserver_forest.importers.pack.other_interpreter import Question, ask_interpreter
+from mlserver_forest.importers.pack.pipeline_answers import ask_pipeline
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer, is_version
@@ -164,7 +165,7 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
             if raw is None or importer.pipelines is None:
                 values, positions = importer.answers(asked, x, model.schema)
             else:
-                values, positions = importer.pipelines.ask(asked, raw, model.schema)
+                values, positions = ask_pipeline(importer.pipelines, asked, raw, model.schema)
             source = _source(importer, written_by)
     tolerance = importer.tolerance_for(model)
     return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)

@@ -31,6 +31,11 @@ def read_hist_gradient_boosting(estimator: Record) -> TreeEnsemble:
     iterations = estimator.require("_predictors")
     if not isinstance(iterations, list) or not iterations or not iterations[0]:
         raise UnsupportedEstimator(f"this {estimator.name} has no trees; fit it first")
+    if estimator.has("classes_") and len(estimator.array("classes_", 1)) == 1:
+        raise UnsupportedEstimator(
+            f"this {estimator.name} was fitted on one class, which it always answers; fit it on "
+            "two or more"
+        )
     n_outputs = len(iterations[0])
     trees = [
         encoding.tree(record_of(predictor), output)

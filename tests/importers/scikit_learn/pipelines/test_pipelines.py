@@ -42,10 +42,12 @@ from sklearn.preprocessing import (
     PowerTransformer,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
+import mlserver_forest
 from importers.scikit_learn.pipelines.random_pipelines import pipelines, tables
-from mlserver_forest.errors import InvalidInput, UnsupportedEstimator
+from mlserver_forest.errors import InvalidArtifact, InvalidInput, UnsupportedEstimator
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack.other_interpreter import Question, ask_interpreter
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
@@ -439,3 +441,81 @@ def test_the_sum_over_encoded_columns_is_another_number(table):
     summed = np.stack([encoded[:, 3, 0], encoded[:, :3, 0].sum(axis=1)], axis=1)
     np.testing.assert_allclose(summed.sum(axis=1), raw.sum(axis=1), atol=1e-12)
     assert np.abs(summed - raw).max() > 1e-3
+
+
+def words(values, dtype=object):
+    return pd.Series(values * 40, dtype=dtype)
+
+
+ODD_COLUMNS = {
+    "None where NaN is unknown": (
+        words(["a", "b", None]),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    ),
+    "None where NaN is refused": (words(["a", "b", None]), OneHotEncoder(drop="if_binary")),
+    "None that no imputer sees": (
+        words(["a", "b", None]),
+        make_pipeline(SimpleImputer(strategy="constant", fill_value="c"), OrdinalEncoder()),
+    ),
+    "NaN beside an imputer of None": (
+        words(["1", "2"]),
+        make_pipeline(
+            SimpleImputer(missing_values=None, strategy="constant", fill_value="1"),
+            OneHotEncoder(),
+        ),
+    ),
+    "numbers as objects": (
+        words([0, 1, 2]),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan),
+    ),
+    "nullable booleans": (words([True, False, None], "boolean"), OrdinalEncoder()),
+    "categories of booleans": (words([True, False], "category"), OneHotEncoder(drop="first")),
+    "a logarithm, refused at its pole": (
+        words([1.5, 2.0, np.nan], float),
+        make_pipeline(FunctionTransformer(np.log1p), SimpleImputer(), MinMaxScaler()),
+    ),
+    "a pole between numbers": (words([1.5, 2.0], float), FunctionTransformer(np.reciprocal)),
+}
+
+
+@pytest.mark.parametrize("name", ODD_COLUMNS)
+def test_columns_of_any_dtype_mean_what_they_mean_to_the_pipeline(name):
+    values, transformer = ODD_COLUMNS[name]
+    frame = pd.DataFrame({"a": values})
+    y = pd.factorize(values)[0] == 0
+    last = DecisionTreeClassifier()
+    estimator = make_pipeline(make_column_transformer((transformer, ["a"])), last).fit(frame, y)
+    model = proven(estimator, frame)
+    np.testing.assert_array_equal(model.predict_proba(frame), estimator.predict_proba(frame))
+
+
+def test_what_raw_rows_cannot_say_is_refused_with_the_step_that_mends_it():
+    days = pd.date_range("2024-01-01", periods=40)
+    for values, expected in (
+        (days, r"2024, 1, 1.*fit the pipeline on text: frame\['a'\].astype\(str\)"),
+        (np.arange(2**53, 2**53 + 40), "the category 9007199254740993, which is not the same"),
+    ):
+        frame = pd.DataFrame({"a": values})
+        encoder = make_column_transformer((OneHotEncoder(), ["a"]))
+        estimator = make_pipeline(encoder, DecisionTreeClassifier()).fit(frame, days.day > 9)
+        with pytest.raises(UnsupportedEstimator, match=expected):
+            import_estimator(estimator)
+    frame = pd.DataFrame({"a": np.arange(40, dtype=np.int8)})
+    square = make_column_transformer((FunctionTransformer(np.square), ["a"]))
+    estimator = make_pipeline(square, DecisionTreeClassifier()).fit(frame, days.day > 15)
+    with pytest.raises(InvalidArtifact, match="convert 'a' from int8 to float64 in the table"):
+        mlserver_forest.pack(estimator, sample=frame)
+    one_class = HistGradientBoostingClassifier(max_iter=1).fit(frame, np.zeros(40))
+    with pytest.raises(UnsupportedEstimator, match="was fitted on one class"):
+        import_estimator(one_class)
+
+
+def test_other_names_are_given_to_all_that_is_known_of_a_column(table):
+    frame = table[0][["fare", "sex"]] + pd.Series({"fare": 0.1, "sex": ""})
+    prepared = make_column_transformer(
+        (PowerTransformer("box-cox"), ["fare"]), (OneHotEncoder(), ["sex"])
+    )
+    estimator = make_pipeline(prepared, DecisionTreeClassifier()).fit(frame, table[1])
+    model = mlserver_forest.pack(estimator, sample=frame, feature_names=["price", "who"])
+    assert list(model.schema.ranges) == ["price"]
+    assert model.schema.required == {"who"}

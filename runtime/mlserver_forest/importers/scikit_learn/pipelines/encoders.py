@@ -36,7 +36,9 @@ class _Codes:
     """
 
     def __init__(self, categories: Sequence[Any]) -> None:
-        self.categories = [_plain(one) for one in np.asarray(categories).tolist()]
+        found = np.asarray(categories)
+        self._are_objects = found.dtype.kind == "O"
+        self.categories = [_plain(one) for one in found.tolist()]
         self._codes = {
             _key(value): code for code, value in reversed(list(enumerate(self.categories)))
         }
@@ -72,7 +74,8 @@ class _Codes:
         return ColumnFunction(
             lambda values: result(self.of(values)),
             edges=self._edges,
-            known=self._present,
+            known=self._known,
+            reads_objects=self._are_objects,
             refuses=(lambda values: self.of(values) < 0) if refuses_unknown else None,
             outcomes=np.unique([one for one in outcomes if not isnan(one)]),
             says=says,
@@ -95,8 +98,10 @@ class _Codes:
         )
 
     @cached_property
-    def _present(self) -> list[Any]:
-        return [value for value in self.categories if not _is_missing(value)]
+    def _known(self) -> list[Any]:
+        """The categories, and None if training knew no other missing value."""
+        known = [value for value in self.categories if not is_nan(value)]
+        return known if self.missing is None else [one for one in known if one is not None]
 
     @cached_property
     def _edges(self) -> NDArray[np.float64]:
@@ -259,7 +264,3 @@ def _plain(value: Any) -> Any:
 def _key(value: Any) -> Any:
     """What equal values share; NaN is equal to itself."""
     return (float, "nan") if is_nan(value) else value
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or is_nan(value)

@@ -74,6 +74,7 @@ def _as_read(table: PreparedTable, part: EstimatorPart) -> PreparedTable:
 def _missing_if(number: float) -> ColumnFunction:
     return numeric(
         lambda x: np.where(x == number, np.nan, x),
+        refuses_infinite=False,
         edges=replaced_number(number),
         steps=(ColumnStep(MISSING_IF, float(number)),),
     )

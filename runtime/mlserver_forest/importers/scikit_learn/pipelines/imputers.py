@@ -85,6 +85,8 @@ def _fill(marker: Any, fill: Any, *, takes_any: bool) -> ColumnFunction:
 
     def refuses(values: Values) -> NDArray[np.bool_]:
         refused = np.zeros(len(values), bool) if other is None else other(values)
+        if values.dtype.kind == "f":
+            refused = refused | np.isinf(values)
         return refused if takes_any else refused | (not_numbers(values) & ~missing_in(values))
 
     shown = f"{fill:g}" if is_number(fill) else fill

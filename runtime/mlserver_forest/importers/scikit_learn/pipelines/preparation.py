@@ -103,7 +103,9 @@ class Preparation:
         if self.all_names is not None:
             import pandas as pd
 
-            return pd.DataFrame(dict(zip(self.all_names, found, strict=True)))
-        if all(column.values is None for column in self.columns):
+            # A frame would turn None into NaN in an array of texts.
+            series = [pd.Series(values, dtype=values.dtype) for values in found]
+            return pd.DataFrame(dict(zip(self.all_names, series, strict=True)))
+        if all(values.dtype != object for values in found):
             return np.column_stack(found)
         return np.array(found, object).T

@@ -29,7 +29,9 @@ class ColumnFunction:
         apply: (n,) values -> (n,) values; never changes its argument.
         edges: ascending numbers that divide the values into intervals, each with its upper end,
             within which the result only rises, or only falls.
-        known: values that it tells from all others, by equality.
+        known: values that it tells from all others, by equality; None among them if that is what
+            means missing.
+        reads_objects: whether the library fails on an array of floats, since it compares objects.
         keeps_values: whether values that are not missing pass as they are, so that the function
             after it still sees those of the raw column.
         refuses: (n,) values -> (n,) bool, which of them the library refuses; None if it takes all.
@@ -42,6 +44,7 @@ class ColumnFunction:
     apply: Callable[[Values], Values]
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     known: Sequence[Any] = ()
+    reads_objects: bool = False
     keeps_values: bool = False
     refuses: Callable[[Values], NDArray[np.bool_]] | None = None
     steps: tuple[ColumnStep, ...] | None = None
@@ -129,6 +132,21 @@ class PreparedColumn:
         found: list[Any] = []
         for function in self.functions:
             found.extend(function.known)
+            if not function.keeps_values:
+                break
+        return found
+
+    def begun(self) -> "Iterator[PreparedColumn]":
+        """What it is after each of its functions."""
+        for number in range(1, len(self.functions) + 1):
+            yield replace(self, functions=self.functions[:number])
+
+    @property
+    def edges(self) -> list[float]:
+        """The edges of the functions that read the raw values, and the numbers above them."""
+        found: list[float] = []
+        for function in self.functions:
+            found.extend([*function.edges, *np.nextafter(function.edges, np.inf)])
             if not function.keeps_values:
                 break
         return found
@@ -341,18 +359,25 @@ def missing_in(values: Values) -> NDArray[np.bool_]:
 
 
 def numeric(
-    change: Callable[[NDArray[Any]], Values], *, refuses_missing: bool = False, **details: Any
+    change: Callable[[NDArray[Any]], Values],
+    *,
+    refuses_missing: bool = False,
+    refuses_infinite: bool = True,
+    **details: Any,
 ) -> ColumnFunction:
     """A function of numbers.
 
     Args:
         change: (n,) floats, which it may change in place -> (n,).
         refuses_missing: whether NaN is refused.
+        refuses_infinite: whether infinities are, which a step before may give.
         details: other attributes of ``ColumnFunction``.
     """
 
     def refuses(values: Values) -> NDArray[np.bool_]:
         refused = not_numbers(values)
+        if refuses_infinite and values.dtype.kind == "f":  # A raw value is finite.
+            refused |= np.isinf(values)
         return refused | missing_in(values) if refuses_missing else refused
 
     return ColumnFunction(lambda values: change(as_numbers(values)), refuses=refuses, **details)

@@ -7,6 +7,7 @@ missing or an unknown value make the schema refuse it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, time, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -26,12 +27,15 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
     PreparedColumn,
     columns_behind,
     is_number,
+    missing_in,
 )
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.schema import Schema
 
 # No category of a table is so called.
 _UNKNOWN = "\N{REPLACEMENT CHARACTER} unknown"
+# Integers beyond this one share their float64 numbers.
+_MOST_EXACT = 2**53
 # Numbers that a column is tried with, to find some that it takes.
 _TRIED = (0.0, 1.0, 0.5, -1.0, 2.0, 10.0, 100.0, 1e-3, 1e3, -100.0, 1e6)
 
@@ -48,6 +52,7 @@ class RawColumn:
         missing: what stands for a missing value: NaN, or None.
         takes_missing: whether a value may be missing.
         range: the smallest and the largest number that is taken; None if all are.
+        reads_objects: whether the pipeline reads an array of objects, also of numbers.
         says: what is done with it, for people.
     """
 
@@ -58,6 +63,7 @@ class RawColumn:
     missing: Any = np.nan
     takes_missing: bool = True
     range: tuple[float, float] | None = None
+    reads_objects: bool = False
     says: tuple[str, ...] = ()
     # What was found out about the column's numbers; see ``number_line.line_of``.
     intervals: dict[tuple[int, ...], Keys] = field(default_factory=dict, repr=False)
@@ -78,7 +84,8 @@ class RawColumn:
         """The categories as the schema has them."""
         if self.values is None:
             return None
-        if _are_booleans(self.values):
+        # pandas gives an encoder 0.0 and 1.0 for nullable booleans and categories of booleans.
+        if self.unknown is None and self.values.tolist() == [False, True]:
             return BOOLEAN
         names = tuple(_name(value) for value in self.values)
         return Categories(
@@ -104,7 +111,7 @@ class RawColumn:
             (n,) float64, or objects.
         """
         if self.values is None:
-            return x.astype(np.float64)
+            return x.astype(object if self.reads_objects else np.float64)
         known = _objects([*self.all_values, self.missing])
         codes = np.nan_to_num(x, nan=len(known) - 1.0)
         return known[np.clip(codes, 0, len(known) - 1).astype(np.intp)]
@@ -161,8 +168,20 @@ def find_columns(
 
 def _column(place: int, name: str, features: Sequence[PreparedColumn]) -> RawColumn:
     says = tuple(_distinct(" ".join(_says(feature)) for feature in features))
-    column = RawColumn(place, name, says=says)
+    functions = [function for feature in features for function in feature.functions]
+    reads_objects = any(function.reads_objects for function in functions)
     known = _distinct(value for feature in features for value in feature.known)
+    column = RawColumn(place, name, reads_objects=reads_objects, says=says)
+    if None in known:
+        known.remove(None)
+        column = replace(column, missing=None)
+    strange = next((value for value in known if not _is_exact(value)), None)
+    if strange is not None:
+        raise UnsupportedEstimator(
+            f"the column {format_value(name)} has the category {strange!r}, which is not the same "
+            f"in a request, whose values are texts or float64 numbers; fit the pipeline on text: "
+            f"frame[{name!r}].astype(str)"
+        )
     has_words = any(not is_number(value) or isinstance(value, bool) for value in known)
     if known and (has_words or _refuses_numbers(features, known)):
         return _categorical(column, features, known)
@@ -212,8 +231,8 @@ def _boolean(
 
 
 def _with_missing(column: RawColumn, features: Sequence[PreparedColumn]) -> RawColumn:
-    """Find out what a missing category is: NaN as pandas reads it, or else None."""
-    for missing in (np.nan, None):
+    """Find out what a missing category is: NaN as pandas reads it, or None."""
+    for missing in (column.missing, np.nan, None):
         if not _refused(features, _objects([missing])).any():
             return replace(column, missing=missing)
     return replace(column, takes_missing=False)
@@ -228,37 +247,50 @@ def _refuses_numbers(features: Sequence[PreparedColumn], known: Sequence[Any]) -
 
 def _range(features: Sequence[PreparedColumn], known: Sequence[Any]) -> tuple[float, float] | None:
     """The smallest and the largest number that is taken; None if all are."""
-    ends = np.array([LOWEST, HIGHEST], np.int64)
-    if not _refused(features, numbers_of(ends)).any():
-        return None
-    tried = np.array([*_TRIED, *(float(value) for value in known)])
-    taken = tried[~_refused(features, tried)]
+    edges = [edge for feature in features for edge in feature.edges]
+    tried = np.array([*_TRIED, *(float(value) for value in known), *edges])
+    is_refused = _refused(features, tried)
+    taken = tried[~is_refused]
     if not taken.size:
         raise UnsupportedEstimator(
             "a column of this pipeline takes no number; it was fitted on something else"
         )
-    inside = int(keys_of(taken)[0])
-    return (
-        _last_taken(features, inside, int(ends[0])),
-        _last_taken(features, inside, int(ends[1])),
-    )
+    inside, refused = int(keys_of(taken)[0]), keys_of(tried[is_refused])
+    low = _last_taken(features, inside, int(refused[refused < inside].max(initial=LOWEST)))
+    high = _last_taken(features, inside, int(refused[refused > inside].min(initial=HIGHEST)))
+    return None if (low, high) == (LOWEST, HIGHEST) else _ends(low, high)
 
 
-def _last_taken(features: Sequence[PreparedColumn], inside: int, outside: int) -> float:
-    """The last number on the way from one that is taken to the end of the numbers."""
+def _ends(low: int, high: int) -> tuple[float, float]:
+    first, last = numbers_of(np.array([low, high], np.int64)).tolist()
+    return first, last
+
+
+def _last_taken(features: Sequence[PreparedColumn], inside: int, outside: int) -> int:
+    """The key of the last number on the way from one that is taken to another.
+
+    The logarithm of a negative number is NaN, which may be taken, beside that of 0, which is not.
+    """
 
     def is_refused(key: int) -> bool:
         return bool(_refused(features, numbers_of(np.array([key], np.int64)))[0])
 
-    if is_refused(outside):
-        while abs(outside - inside) > 1:
-            middle = (inside + outside) // 2
-            if is_refused(middle):
-                outside = middle
-            else:
-                inside = middle
-        outside = inside
-    return float(numbers_of(np.array([outside], np.int64))[0])
+    def is_undefined(key: int) -> bool:
+        number = numbers_of(np.array([key], np.int64))
+        return is_refused(key) or any(missing_in(one.of(number)[0])[0] for one in begun)
+
+    begun = [part for feature in features for part in feature.begun()]
+
+    if not is_refused(outside) and (is_undefined(inside) or not is_undefined(outside)):
+        return outside
+    stops, start = (is_refused if is_refused(outside) else is_undefined), outside
+    while abs(outside - inside) > 1:
+        middle = (inside + outside) // 2
+        if stops(middle):
+            outside = middle
+        else:
+            inside = middle
+    return inside if is_refused(outside) else start
 
 
 def _refused(features: Sequence[PreparedColumn], values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -279,8 +311,11 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-def _are_booleans(values: NDArray[Any]) -> bool:
-    return all(isinstance(value, bool) for value in values)
+def _is_exact(value: Any) -> bool:
+    """Whether a category is the same as text, or as a float64 number."""
+    if isinstance(value, date | time | timedelta):
+        return False
+    return not isinstance(value, int) or abs(value) <= _MOST_EXACT
 
 
 def _name(value: Any) -> str:

@@ -196,6 +196,7 @@ def read_function_transformer(transformer: Record, table: PreparedTable) -> Prep
     found = numeric(
         apply,
         refuses_missing=bool(transformer.get("validate")),
+        refuses_infinite=bool(transformer.get("validate")),
         edges=np.array(FUNCTIONS[name]),
         steps=_STEPS.get(name),
         outcomes=_OUTCOMES.get(name),
@@ -207,7 +208,7 @@ def read_function_transformer(transformer: Record, table: PreparedTable) -> Prep
 def weighted(table: PreparedTable, weight: float) -> PreparedTable:
     """All columns multiplied by a number, as ``transformer_weights`` wants it."""
     steps = (ColumnStep(MULTIPLY, float(weight)),)
-    return table.map_all(numeric(lambda x: x * weight, steps=steps))
+    return table.map_all(numeric(lambda x: x * weight, refuses_infinite=False, steps=steps))
 
 
 def _moved(
