@@ -152,6 +152,16 @@ def test_the_cause_of_a_job_that_fails_is_its_own_reason(foreign):
     }
 
 
+def test_an_image_that_serves_when_it_should_train_is_found_out(foreign):
+    """The job would be given an hour."""
+    code, checks = doctor(foreign("only serves"))
+    assert code == 1
+    assert those_that(checks, "FAIL") == {
+        "train": "a server that listens on 0.0.0.0:8080 and does nothing else, instead of a job"
+    }
+    assert "give a model directory with --model" in checks["train"]["advice"]
+
+
 def test_an_image_whose_commands_are_missing_is_told_so(tmp_path):
     """A CMD alone is replaced by SageMaker's argument."""
     base = os.environ.get("BASE_IMAGE", "python:3.11-slim-bookworm")

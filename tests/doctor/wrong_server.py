@@ -154,7 +154,7 @@ def main():
     server.server_close()
 
 
-if sys.argv[2:] == ["train"]:
+if sys.argv[2:] == ["train"] and FAULT != "only serves":
     train()
 else:
     main()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ CHANNELS = ("training", "train")
 NONSENSE = "doctors_hyperparameter"
 _SHOWN_LETTERS = 400
 _EXIT = "exit code"
+# A job that waits for work on a port, each time it is looked at, is a server.
+_LOOK_SECONDS = 2.0
+_LOOKS = 3
 _ONLY_SERVES = "if the image only serves, give a model directory with --model"
 _CSV_CHANNEL = {
     "TrainingInputMode": "File",
@@ -99,6 +103,12 @@ def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
     model = job.workspace / "model"
     try:
         with _finished(job, job.hyperparameters) as (ended, code):
+            if code is None and (sockets := _served(ended)):
+                return failed(
+                    f"a server that listens on {sockets} and does nothing else, instead of a job",
+                    "let the entrypoint look at its argument: SageMaker runs `docker run IMAGE "
+                    f"train` and `docker run IMAGE serve`; {_ONLY_SERVES}",
+                ), None
             if code is None:
                 late = f"still running after {job.seconds:.0f} s; {ended.last_words()}"
                 return failed(
@@ -169,7 +179,27 @@ def _finished(
     ) as started:
         started.copy_in(_without_input(root, job.workspace / "outputs"))
         started.start()
-        yield started, started.wait(job.seconds)
+        yield started, _end(started, job.seconds)
+
+
+def _end(started: Container, seconds: float) -> int | None:
+    """The exit code of a job; None if it is still running, or serves and does nothing else."""
+    deadline, n_served = time.monotonic() + seconds, 0
+    while (left := deadline - time.monotonic()) > 0:
+        code = started.wait(min(left, _LOOK_SECONDS))
+        if code is not None:
+            return code
+        n_served = n_served + 1 if _served(started) else 0
+        if n_served == _LOOKS:
+            break
+    return None
+
+
+def _served(started: Container) -> str:
+    """The ports on which a container listens while none of its threads works; else nothing."""
+    if not started.is_idle():
+        return ""
+    return " and ".join(map(str, sorted(started.listening() or ())))
 
 
 def _without_input(root: Path, target: Path) -> Path:
