@@ -56,6 +56,9 @@ def test_another_content_type_is_refused(header, came):
         ("application/*;q=0.5, text/csv;q=0.4", CSV, JSON),
         ("application/json;q=0, */*", JSON, CSV),
         ("image/png, text/csv", JSON, CSV),
+        ("*", CSV, CSV),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", JSON, JSON),
+        ("csv", JSON, CSV),
     ],
 )
 def test_accept_is_negotiated(header, default, expected):

@@ -86,7 +86,7 @@ def negotiate(header: str | None, default: str) -> str:
     """
     if header is None or header == "*/*":
         return default
-    ranges = [parse(item) for item in _split(header, ",") if item.strip(" \t;")]
+    ranges = [_range(item) for item in _split(header, ",") if item.strip(" \t;")]
     if not ranges:
         return default
     written = [found.media_types for found in registry.answer_formats()]
@@ -100,6 +100,15 @@ def negotiate(header: str | None, default: str) -> str:
             f"Accept {format_value(header)} allows none of the answers: {', '.join(known)}"
         )
     return candidates[qualities.index(best)]
+
+
+def _range(text: str) -> MediaType:
+    """A media range; a lone asterisk, which Java's URLConnection sends, is all of them."""
+    accepted = parse(text)
+    if accepted.essence == "*":
+        return MediaType("*/*", accepted.parameters)
+    found = _by_short_name(accepted.essence)
+    return MediaType(found.media_type, accepted.parameters) if found else accepted
 
 
 def _quality(candidate: str, ranges: Sequence[MediaType]) -> float:
