@@ -53,3 +53,10 @@ def test_a_batch_joins_its_answers_to_the_input():
 def test_a_batch_that_sagemaker_refuses_is_refused_first(batch, said):
     with pytest.raises(DeploymentError, match=said):
         transform.check_batch(batch)
+
+
+@pytest.mark.parametrize("output", ["s3://b/rows", "s3://b/rows/answers/", "s3://b/rows-of-june"])
+def test_answers_are_not_put_where_the_next_job_reads_rows(output):
+    with pytest.raises(DeploymentError, match="would read these answers as rows"):
+        transform.check_output(Input("transform", uri="s3://b/rows"), output)
+    transform.check_output(Input("transform", uri="s3://b/rows/"), "s3://b/rows-of-june")

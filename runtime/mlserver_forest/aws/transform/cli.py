@@ -24,6 +24,7 @@ from mlserver_forest.aws.transform.plan import (
     Batch,
     Transform,
     check_batch,
+    check_output,
     find_transform_job,
     header_warning,
     model_of,
@@ -124,6 +125,7 @@ def _transform_of(
     if warning := header_warning(batch):
         session.say(warning)
     found = input_of("transform", data)
+    check_output(found, options["output"])
     if options["name"]:
         checked_name(options["name"])
     given = [name for name in _OF_A_MODEL if options[name]]

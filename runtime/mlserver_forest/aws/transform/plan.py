@@ -276,6 +276,19 @@ def check_batch(batch: Batch) -> None:
         )
 
 
+def check_output(data: Input, output: str) -> None:
+    """Refuse answers that the next job would read as rows: SageMaker reads whatever begins so.
+
+    Raises:
+        DeploymentError: naming both prefixes.
+    """
+    if data.uri and f"{output.rstrip('/')}/".startswith(data.uri):
+        raise DeploymentError(
+            f"--output {output} begins with the input's {data.uri}, so that the next job would "
+            "read these answers as rows; give a prefix beside the input"
+        )
+
+
 def header_warning(batch: Batch) -> str:
     """A line if each file has a header, which only its first request would have; else empty."""
     _, *parameters = batch.content_type.lower().replace(" ", "").replace('"', "").split(";")

@@ -12,7 +12,8 @@ ORIGIN, _METHOD = b"origin", b"access-control-request-method"
 ANY = "*"
 # What scripts may read beside the headers that are always readable.
 _EXPOSED = (
-    b"inference-header-content-length, x-amzn-sagemaker-custom-attributes, retry-after, allow"
+    b"inference-header-content-length, x-amzn-sagemaker-custom-attributes, "
+    b"x-forest-model-version, retry-after, allow"
 )
 _SECONDS = b"600"
 
