@@ -19,6 +19,7 @@ from llvmlite.binding import add_symbol, get_host_cpu_features
 from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache, InTreeCacheLocator
+from numba.core.registry import cpu_target
 from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]
 
 _PACKAGE = Path(__file__).parent
@@ -31,15 +32,20 @@ _PROCESSOR = "haswell"
 _FEATURES = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 
 
-@cache
 def _choose_processor() -> None:
     """Compile for x86-64-v3 where Numba is told to compile for any processor (``generic``).
 
     The image has kernels of this level. A processor without it compiles its own when it starts.
+    Numba reads the name once, when it decorates the first function, whoever's that is.
     """
-    features = get_host_cpu_features()
-    if config.CPU_NAME == "generic" and all(map(features.get, _FEATURES)):  # type: ignore[attr-defined]
+    is_too_late = "_toplevel_target_context" in vars(cpu_target)
+    if config.CPU_NAME != "generic" or is_too_late:  # type: ignore[attr-defined]
+        return
+    if all(map(get_host_cpu_features().get, _FEATURES)):
         config.CPU_NAME = _PROCESSOR  # type: ignore[attr-defined]
+
+
+_choose_processor()
 
 
 @cache
@@ -56,8 +62,9 @@ def has_gathers() -> bool:
 @cache
 def has_byte_shuffles() -> bool:
     """Whether code is compiled for a processor that looks up 32 bytes at a time (AVX2)."""
-    _choose_processor()
     if config.CPU_NAME not in {None, "host", _PROCESSOR}:  # type: ignore[attr-defined]
+        return False
+    if "-avx2" in (config.CPU_FEATURES or ""):  # type: ignore[attr-defined]
         return False
     return bool(get_host_cpu_features().get("avx2"))
 
@@ -67,7 +74,6 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     Compiled functions release the global interpreter lock.
     """
-    _choose_processor()
     dispatcher: Any = njit(nogil=True)(function)
     # If Numba finds no folder for its cache, each process compiles.
     with suppress(RuntimeError):
