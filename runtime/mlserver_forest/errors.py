@@ -199,6 +199,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+# A longer name is cut in error messages.
+_LONGEST_NAME = 40
+
+
+def format_name(name: str) -> str:
+    """A name that a client chose, as a part of a path such as ``inputs.0.name``."""
+    is_plain = len(name) <= _LONGEST_NAME and all(part.isidentifier() for part in name.split("-"))
+    return name if is_plain else format_value(name)
+
+
 def format_value(value: Any, longest: int = 40) -> str:
     """Format a foreign value for an error message: Python's ``repr``, on one short line.
 

@@ -22,7 +22,7 @@ from mlserver.types import (
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Prediction
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, format_name, format_value
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
 from mlserver_forest.schema.schema import DTYPES as FEATURE_DTYPES
@@ -258,7 +258,9 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
 def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
     if not parameters:
         return None
-    values = {name: _value(each, f"{place}.{name}") for name, each in parameters.items()}
+    values = {
+        name: _value(each, f"{place}.{format_name(name)}") for name, each in parameters.items()
+    }
     return checked_parameters(values, place)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlserver.types import InferenceRequest
 
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, format_name, format_value
 from mlserver_forest.formats.json.encoded_twice import encoded_twice
 from mlserver_forest.formats.json.json_document import LargeArray, read_rest, whole
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
@@ -240,7 +240,7 @@ def _check_members(document: Mapping[str, Any], inputs: Sequence[Any]) -> None:
 def _check_known(holder: Mapping[str, Any], known: Collection[str], place: str) -> None:
     for name, value in holder.items():
         if name not in known and value is not None:
-            raise _fault(f"{place}{name}", value, f"none but {', '.join(known)}")
+            raise _fault(f"{place}{format_name(name)}", value, f"none but {', '.join(known)}")
 
 
 def _object(holder: Mapping[str, Any], place: str) -> Mapping[str, Any]:
