@@ -72,12 +72,13 @@ class Peer:
     tolerance: float
 
 
-def main(n_rows=60_000, n_rounds=500):
+def main(n_rows=60_000, n_rounds=500, categories=CATEGORIES):
     """Print the table; five sixths of the generated rows are fitted on.
 
     Args:
         n_rows: of the generated table.
         n_rounds: of the boosters with categories.
+        categories: see ``CATEGORIES``.
     """
     x, y = make_classification(
         n_rows, 28, n_informative=12, n_redundant=4, flip_y=0.05, random_state=0
@@ -101,7 +102,7 @@ def main(n_rows=60_000, n_rounds=500):
         two_threads(name, forest, rows.astype(forest.feature_dtype))
     with threadpool_limits(1):
         plain = {}
-        for name, booster, peer, rows_of_model in with_categories(x, y, rows, n_rounds):
+        for name, booster, peer, rows_of_model in with_categories(x, y, rows, n_rounds, categories):
             forest = import_estimator(booster).forest
             coded = rows_of_model.astype(forest.feature_dtype)
             compare(name, forest, [peer], coded, OWN_TARGET)
@@ -147,9 +148,9 @@ def boosters(x, y):
     yield "LightGBM", lgb, own
 
 
-def with_categories(x, y, rows, n_rounds):
+def with_categories(x, y, rows, n_rounds, categories):
     """Boosters without and with columns of categories, and of zeros that are missing."""
-    for n_columns, n_categories in ((0, 1), *CATEGORIES):
+    for n_columns, n_categories in ((0, 1), *categories):
         coded, coded_rows = coded_tables((x, rows), n_columns, n_categories)
         columns = list(range(n_columns))
         kind = f"{n_columns} of {n_categories}"
