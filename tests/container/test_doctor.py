@@ -157,7 +157,7 @@ def test_an_image_that_serves_when_it_should_train_is_found_out(foreign):
     code, checks = doctor(foreign("only serves"))
     assert code == 1
     assert those_that(checks, "FAIL") == {
-        "train": "a server that listens on 0.0.0.0:8080 and does nothing else, instead of a job"
+        "train": "it starts a server on 0.0.0.0:8080 instead of training"
     }
     assert "give a model directory with --model" in checks["train"]["advice"]
 

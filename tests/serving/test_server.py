@@ -790,7 +790,7 @@ def test_a_model_has_the_version_that_its_metadata_names(iris_server):
             b"5.1 3.5 1.4 0.2",
             "send Content-Type: text/csv; delimiter=b",
         ),
-        ("/invocations", "application/x-www-form-urlencoded", b"1,2", "with curl, say it by -H"),
+        ("/invocations", "application/x-www-form-urlencoded", b"1,2", "with curl, set it with -H"),
         (
             "/invocations",
             "text/csv",

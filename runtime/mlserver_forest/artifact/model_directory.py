@@ -39,6 +39,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata, to_metadata
 
 FOREST_FILE = "forest.safetensors"
+# Where the settings of a pickle name the columns of the data frame that it needs.
 COLUMNS_KEY = "columns"
 PICKLE_FILE = "model.joblib"
 SETTINGS_FILE = "model-settings.json"

@@ -29,7 +29,7 @@ def options_with(value: Any) -> tuple[str, ...]:
 
 
 def check_given_values() -> None:
-    """Check what no option takes, before anything else is done.
+    """Refuse values that no option takes, before anything else is done.
 
     Raises:
         DeploymentError: if a value is empty, as that of a shell variable that is not set is, or if

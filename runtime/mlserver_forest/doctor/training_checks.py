@@ -20,7 +20,7 @@ CHANNELS = ("training", "train")
 NONSENSE = "doctors_hyperparameter"
 _SHOWN_LETTERS = 400
 _EXIT = "exit code"
-# A job that waits for work on a port, each time it is looked at, is a server.
+# A container that waits for connections, each time it is looked at, is a server and no job.
 _LOOK_SECONDS = 2.0
 _LOOKS = 3
 _ONLY_SERVES = "if the image only serves, give a model directory with --model"
@@ -105,7 +105,7 @@ def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
         with _finished(job, job.hyperparameters) as (ended, code):
             if code is None and (sockets := _served(ended)):
                 return failed(
-                    f"a server that listens on {sockets} and does nothing else, instead of a job",
+                    f"it starts a server on {sockets} instead of training",
                     "let the entrypoint look at its argument: SageMaker runs `docker run IMAGE "
                     f"train` and `docker run IMAGE serve`; {_ONLY_SERVES}",
                 ), None
@@ -196,10 +196,14 @@ def _end(started: Container, seconds: float) -> int | None:
 
 
 def _served(started: Container) -> str:
-    """The ports on which a container listens while none of its threads works; else nothing."""
+    """Where a container listens for others while none of its threads works; empty if it does not.
+
+    The parts of a job may talk to each other on loopback.
+    """
     if not started.is_idle():
         return ""
-    return " and ".join(map(str, sorted(started.listening() or ())))
+    open_to_others = {one for one in started.listening() or () if not one.is_loopback}
+    return " and ".join(map(str, sorted(open_to_others)))
 
 
 def _without_input(root: Path, target: Path) -> Path:

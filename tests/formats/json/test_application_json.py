@@ -324,7 +324,7 @@ def test_many_answers_come_in_blocks():
     }
 
 
-@pytest.mark.parametrize("n_rows", [3, 40_000])
+@pytest.mark.parametrize("n_rows", [3, 60_000])
 @pytest.mark.parametrize(
     "envelope",
     [

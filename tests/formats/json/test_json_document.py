@@ -141,6 +141,11 @@ def test_the_depth_has_the_limit_of_the_parser(depth, opening, closing):
     assert is_refused(load_all) == is_refused(orjson.loads) == (depth > 1024)
 
 
+def test_objects_nested_too_deeply_are_refused_at_the_limit():
+    with pytest.raises(InvalidInput, match="depth limit exceeded: near byte 5122"):
+        json_document.loads(b'{"a":' * 100_000)
+
+
 def test_large_arrays_are_found_and_the_rest_is_plain():
     body = b'{"a": {"rows": [[1, 2], [3, 4], [5, 6]]}, "names": [], "n": 1}'
     document = json_document.loads(body, TINY)

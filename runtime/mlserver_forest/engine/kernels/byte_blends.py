@@ -136,28 +136,39 @@ def fill_codes(x, first, n_rows, book, codes):
             values[lane] = value
             any_missing |= value != value
         _fill_exceeded(values, own, found)
-        if class_starts[at] >= 0:
-            for lane in range(LANES):
-                code = found[lane] if values[lane] == values[lane] else own.size
-                found[lane] = classes[np.uint64(class_starts[at] + code)]
-            if n_chunks[at] > 0:
-                _fill_sets(
-                    found, n_chunks[at], row_starts[at : at + 2], tables, table_starts, codes
-                )
-                continue
-            for row in range(row_starts[at], row_starts[at + 1]):
-                table, to = np.uint64(table_starts[row]), np.uint64(row * LANES)
-                for lane in range(LANES):
-                    codes[to + np.uint64(lane)] = tables[table + np.uint64(found[lane])]
+        rows = (row_starts[at], row_starts[at + 1])
+        if class_starts[at] < 0:
+            _fill_numbers(found, values, any_missing, rows, offsets, missing, codes)
             continue
-        for row in range(row_starts[at], row_starts[at + 1]):
-            here = codes[row * LANES : (row + 1) * LANES]
+        for lane in range(LANES):
+            code = found[lane] if values[lane] == values[lane] else own.size
+            found[lane] = classes[np.uint64(class_starts[at] + code)]
+        if n_chunks[at] > 0:
+            _fill_sets(found, n_chunks[at], rows, tables, table_starts, codes)
+        else:
+            _fill_ranks(found, rows, tables, table_starts, codes)
+
+
+@inner
+def _fill_numbers(found, values, any_missing, rows, offsets, missing, codes):
+    """Write the codes of 64 numbers, of which some may be missing, in a column's rows."""
+    for row in range(rows[0], rows[1]):
+        here = codes[row * LANES : (row + 1) * LANES]
+        for lane in range(LANES):
+            here[lane] = min(max(found[lane] - offsets[row], 0), _LARGEST)
+        if any_missing:
             for lane in range(LANES):
-                here[lane] = min(max(found[lane] - offsets[row], 0), _LARGEST)
-            if any_missing:
-                for lane in range(LANES):
-                    if values[lane] != values[lane]:
-                        here[lane] = missing[row]
+                if values[lane] != values[lane]:
+                    here[lane] = missing[row]
+
+
+@inner
+def _fill_ranks(classes, rows, tables, table_starts, codes):
+    """Write the codes of 64 classes that have ranks, in a column's rows."""
+    for row in range(rows[0], rows[1]):
+        table, to = np.uint64(table_starts[row]), np.uint64(row * LANES)
+        for lane in range(LANES):
+            codes[to + np.uint64(lane)] = tables[table + np.uint64(classes[lane])]
 
 
 @inner
@@ -174,8 +185,8 @@ def _fill_sets(classes, n_chunks, rows, tables, table_starts, codes):
             _fill_set(low, bits, tables, table, np.uint8(chunk > 0), codes, np.uint64(row * LANES))
 
 
-def _look_up_lanes(typing_context, low, bits, tables, table, is_more, codes, into):
-    """``codes[into]`` of 64 bytes: see ``_look_up_each``."""
+def _fill_set_at_once(typing_context, low, bits, tables, table, is_more, codes, into):
+    """``codes[into]`` of 64 bytes: see ``_fill_set_one_by_one``."""
     signature = types.void(low, bits, tables, table, is_more, codes, into)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -210,7 +221,7 @@ def _look_up_lanes(typing_context, low, bits, tables, table, is_more, codes, int
 
 
 @inner
-def _look_up_each(low, bits, tables, table, is_more, codes, into):
+def _fill_set_one_by_one(low, bits, tables, table, is_more, codes, into):
     """``codes[into]`` of 64 bytes: what ``tables`` has for ``low``, of which ``bits`` are left.
 
     Args:
@@ -228,7 +239,7 @@ def _look_up_each(low, bits, tables, table, is_more, codes, into):
         codes[to] = (codes[to] * is_more) | found
 
 
-_fill_set: Any = intrinsic(_look_up_lanes) if has_byte_shuffles() else _look_up_each
+_fill_set: Any = intrinsic(_fill_set_at_once) if has_byte_shuffles() else _fill_set_one_by_one
 
 
 @inner
@@ -316,9 +327,9 @@ def find_leaves(codes, block, n_blocks, first, last, splits, first_leaf, buffers
         buffers: see ``new_buffers``.
         leaves: (2, 64) written.
     """
-    one, other = codes[block], codes[block + n_blocks - 1]
-    of_one, of_other = buffers[0], buffers[n_blocks - 1]
+    one, of_one = codes[block], buffers[0]
     if n_blocks == 2:
+        other, of_other = codes[block + 1], buffers[1]
         for split in range(first, last):
             place, cut, left, right, into = _unpacked(splits[split])
             _blend(one, place, cut, of_one, left, right, into)
@@ -327,10 +338,9 @@ def find_leaves(codes, block, n_blocks, first, last, splits, first_leaf, buffers
         for split in range(first, last):
             place, cut, left, right, into = _unpacked(splits[split])
             _blend(one, place, cut, of_one, left, right, into)
-    for lane in range(LANES):
-        at = _ROOT + np.uint64(lane)
-        leaves[0, lane] = first_leaf + np.uint64(of_one[at])
-        leaves[1, lane] = first_leaf + np.uint64(of_other[at])
+    for at in range(n_blocks):
+        for lane in range(LANES):
+            leaves[at, lane] = first_leaf + np.uint64(buffers[at, _ROOT + np.uint64(lane)])
 
 
 @inner

@@ -12,7 +12,7 @@ from mlserver_forest.formats.text_encoding import encoding_named
 JSON = "application/json"
 # curl sends it with -d, unless it is told another type.
 _FORM = "application/x-www-form-urlencoded"
-_FORM_HINT = "; with curl, say it by -H 'Content-Type: ...'"
+_FORM_HINT = "; with curl, set it with -H 'Content-Type: ...'"
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
