@@ -14,8 +14,8 @@ from mlserver_forest.errors import ForestError
 from mlserver_forest.formats.matrix import MOST_UNNAMED_COLUMNS, Body
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
+from mlserver_forest.formats.text_encoding import BYTE_ORDER_MARK
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # DOS ended texts with it, and some programs still do.
 _END_MARK = b"\x1a"
 _NEWLINE = 0x0A

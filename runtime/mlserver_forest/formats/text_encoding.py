@@ -5,6 +5,7 @@ import re
 from typing import Protocol
 
 from mlserver_forest.errors import ForestError
+from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsePolicy
 
 # The bytes of text that are converted at a time.
@@ -16,15 +17,24 @@ _KNOWN = re.compile(
     r"mac-\w+|hp-roman8|tis-620|shift_jis(_2004|x0213)?|euc_(jp|jis_2004|jisx0213|kr)|"
     r"iso2022_\w+|gb2312|gbk|gb18030|hz|big5(hkscs)?|johab"
 )
+# UTF-8's, which some programs write although UTF-8 has no byte order.
+BYTE_ORDER_MARK = codecs.BOM_UTF8
 _GZIP = b"\x1f\x8b"
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
+    (BYTE_ORDER_MARK, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8 = {"utf-8", "utf-8-sig", "ascii"}
 _UNDEFINED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+
+
+def without_mark(text: Body) -> Body:
+    """Text without a byte order mark; ``bytearray.removeprefix`` copies it even if it has none."""
+    if not text.startswith(BYTE_ORDER_MARK):
+        return text
+    return text[len(BYTE_ORDER_MARK) :]
 
 
 def encoding_named(name: str) -> str | None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mlserver_forest.formats.csv.csv_kernel import LONGEST_FIELD, Texts
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ColumnPlan
+from mlserver_forest.formats.text_encoding import BYTE_ORDER_MARK
 from mlserver_forest.schema.categories import MISSING_TEXTS
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FIELD_ENDS = (b",", b"\n", b"\r")
 _MISSING = sorted(MISSING_TEXTS)
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
@@ -42,7 +42,7 @@ def parse(lines: Body, plan: ColumnPlan) -> tuple[NDArray[Any], Texts] | None:
         quotes, an empty line, a line of another width, a field that is not a number, text that
         is not UTF-8, a field of 64 KB or more.
     """
-    if not lines or lines.startswith(_BYTE_ORDER_MARK) or lacks(lines, _FIELD_ENDS, LONGEST_FIELD):
+    if not lines or lines.startswith(BYTE_ORDER_MARK) or lacks(lines, _FIELD_ENDS, LONGEST_FIELD):
         return None
     skipped = set(range(plan.width)) - set(plan.features)
     batch = _batch(lines, plan, skipped.union(plan.texts))

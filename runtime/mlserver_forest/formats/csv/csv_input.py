@@ -25,8 +25,9 @@ from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
-from mlserver_forest.formats.text_blocks import BYTE_ORDER_MARK, TextBlock, too_long
+from mlserver_forest.formats.text_blocks import TextBlock, too_long
 from mlserver_forest.formats.text_encoding import (
+    BYTE_ORDER_MARK,
     Readable,
     Utf8Stream,
     encoding_marked,

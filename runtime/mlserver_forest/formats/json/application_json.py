@@ -18,12 +18,13 @@ from mlserver_forest.formats.json.encoded_twice import encoded_twice
 from mlserver_forest.formats.json.json_document import LargeArray, whole
 from mlserver_forest.formats.json.json_objects import object_texts, value_texts
 from mlserver_forest.formats.json.json_rows import JsonRows
-from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource, Sizes
+from mlserver_forest.formats.json.json_source import BODY, JsonSource, Sizes
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import PredictionBlock, Predictions
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
+from mlserver_forest.formats.text_encoding import BYTE_ORDER_MARK, without_mark
 
 _SHAPES = (
     'expected [[...], ...], {"instances": [[...], ...]}, '
@@ -87,7 +88,7 @@ def load(body: Body, source: JsonSource = BODY) -> Any:
         policy.invalid: with orjson's reason and the location, or if the body is empty.
         policy.too_large: if a row, or the text outside of rows, takes megabytes.
     """
-    body = body.removeprefix(BYTE_ORDER_MARK)
+    body = without_mark(body)
     if not body or (len(body) <= source.sizes.whole and body.isspace()):
         raise source.policy.invalid(f"{source.title} is empty; {_shapes(source)}")
     try:

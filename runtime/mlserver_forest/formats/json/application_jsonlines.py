@@ -13,7 +13,6 @@ import orjson
 from mlserver_forest.formats.json.json_objects import object_texts
 from mlserver_forest.formats.json.json_rows import JsonRows
 from mlserver_forest.formats.json.json_source import (
-    BYTE_ORDER_MARK,
     JsonSource,
     Sizes,
     give_way,
@@ -23,6 +22,7 @@ from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
+from mlserver_forest.formats.text_encoding import BYTE_ORDER_MARK
 
 # Returns the next bytes, at most as many as are asked for; none at the end.
 Read = Callable[[int], bytes]

@@ -11,8 +11,6 @@ from mlserver_forest.formats.file_name_hint import file_name_hint
 from mlserver_forest.formats.parsing import SERVING, ParsePolicy
 from mlserver_forest.formats.source import Source
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 _NOT_A_NUMBER = re.compile(r"-?(nan|inf)", re.IGNORECASE)
 # What bodies that are not JSON may be, by how they begin.
 _OTHER_FORMS = (

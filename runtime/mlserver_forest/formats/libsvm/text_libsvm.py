@@ -15,11 +15,11 @@ from mlserver_forest.formats.libsvm.libsvm_lines import Lines, read_lines, read_
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
+from mlserver_forest.formats.text_encoding import BYTE_ORDER_MARK
 
 # 64 KB to 512 KB were as fast.
 _BLOCK_BYTES = 2**17
 _BASES = {"0": 0, "1": 1}
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def parse(
@@ -76,7 +76,7 @@ def _blocks(source: Source, plan: FeaturePlan, policy: ParsePolicy) -> Iterator[
     """Whole lines, some at a time, with the number of the first one."""
     stream, line = source.stream(), 1
     longest = policy.longest_row(len(plan.names))
-    text = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    text = stream.read(_BLOCK_BYTES).removeprefix(BYTE_ORDER_MARK)
     while more := stream.read(_BLOCK_BYTES):
         end = text.rfind(b"\n") + 1
         if end:

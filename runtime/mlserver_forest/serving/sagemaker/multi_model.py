@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
+from mlserver_forest.formats.text_encoding import without_mark
 from mlserver_forest.serving.http.request import TARGET_MODEL, Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
@@ -93,7 +93,7 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
     """The name and directory of ``{"model_name": ..., "url": ...}``."""
     expected = '{"model_name": "NAME", "url": "/opt/ml/models/NAME/model"}'
     try:
-        document = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
+        document = orjson.loads(without_mark(body))
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidInput(f"the body is not {expected}") from error

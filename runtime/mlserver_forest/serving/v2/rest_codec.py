@@ -15,8 +15,8 @@ from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 
 from mlserver_forest.errors import InvalidInput, UnsupportedMediaType, format_value
 from mlserver_forest.formats.json import json_document
-from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.text_encoding import without_mark
 from mlserver_forest.formats.v2 import v2_binary, v2_json
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving.http import media_types
@@ -161,7 +161,7 @@ def _length(header: str, body_length: int) -> int:
 
 def _parse(text: Body) -> Any:
     try:
-        return json_document.loads(text.removeprefix(BYTE_ORDER_MARK))
+        return json_document.loads(without_mark(text))
     except InvalidInput as error:
         raise InvalidInput(f"not a V2 request: {error}") from error
 

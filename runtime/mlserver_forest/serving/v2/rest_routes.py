@@ -17,7 +17,7 @@ from mlserver.types import RepositoryIndexRequest
 from pydantic import BaseModel
 
 from mlserver_forest.errors import InvalidInput, NotFound, format_value
-from mlserver_forest.formats.json.json_source import BYTE_ORDER_MARK
+from mlserver_forest.formats.text_encoding import without_mark
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Handler, Methods
@@ -201,7 +201,7 @@ def _parameters(body: bytes | bytearray) -> dict[str, Any]:
 
 def _only_member(body: bytes | bytearray, name: str, form: str) -> Any:
     """The value of the one member that a body may have; None if it is empty."""
-    text = body.removeprefix(BYTE_ORDER_MARK)
+    text = without_mark(body)
     try:
         found = orjson.loads(text) if text else {}
     except orjson.JSONDecodeError as error:
